@@ -1,0 +1,81 @@
+/**
+ * The verified access token of the current request.
+ */
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { printableClaims } from "./internal/printable.ts"
+import type { Claims, Jwt } from "./Jwt.ts"
+import { scopes } from "./Jwt.ts"
+import { ClaimInvalid, ScopeMissing } from "./TokenError.ts"
+
+/**
+ * The verified access token of the current request. A handler that reads it does not compile where nothing provides it.
+ *
+ * Never provide a value of it as a Layer under HTTP: a Layer's value would stand in for every request's.
+ */
+export class AccessToken extends Context.Tag("effect-resource-server/AccessToken")<
+  AccessToken,
+  {
+    readonly claims: Claims
+    /** `iss`. A user is a pair of issuer and subject, never the subject alone. */
+    readonly issuer?: string | undefined
+    /** `sub`. For a token of the client credentials grant this may be the client itself. */
+    readonly subject?: string | undefined
+    /** `client_id`, else `azp`. */
+    readonly clientId?: string | undefined
+    readonly scopes: ReadonlySet<string>
+    /** `exp`, in seconds since 1970. */
+    readonly expiresAt?: number | undefined
+  }
+>() {}
+
+/**
+ * Reads a checked token as an `AccessToken`. Fails with `ClaimInvalid` if `iss`, `sub`, `client_id`, `azp` or `jti` is
+ * there but no string.
+ */
+export const fromJwt = ({ claims }: Jwt): Effect.Effect<AccessToken["Type"], ClaimInvalid> => {
+  const wrong = ["iss", "sub", "client_id", "azp", "jti"].find(
+    (name) => claims[name] !== undefined && typeof claims[name] !== "string"
+  )
+  if (wrong !== undefined) return new ClaimInvalid({ claim: wrong, reason: "is not a string" })
+  return Effect.succeed({
+    claims,
+    issuer: text(claims["iss"]),
+    subject: text(claims["sub"]),
+    clientId: text(claims["client_id"]) ?? text(claims["azp"]),
+    scopes: scopes(claims),
+    expiresAt: typeof claims["exp"] === "number" ? claims["exp"] : undefined
+  })
+}
+
+const text = (claim: unknown): string | undefined => (typeof claim === "string" ? claim : undefined)
+
+/** The token itself if it has all of these scopes. */
+export const withScopes = (
+  token: AccessToken["Type"],
+  required: ReadonlyArray<string>
+): Effect.Effect<AccessToken["Type"], ScopeMissing> =>
+  required.every((scope) => token.scopes.has(scope))
+    ? Effect.succeed(token)
+    : new ScopeMissing({ required, granted: printableClaims([...token.scopes]) })
+
+/**
+ * The current request's token has all of these scopes. In an `HttpLayerRouter` handler behind `BearerAuth` the failure
+ * becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
+ */
+export const requireScopes = (
+  ...required: readonly [string, ...Array<string>]
+): Effect.Effect<AccessToken["Type"], ScopeMissing, AccessToken> =>
+  Effect.flatMap(AccessToken, (token) => withScopes(token, required))
+
+/**
+ * Lets Layers whose handlers run inside a request read `AccessToken`: it passes the requirement on to the router, which
+ * only `BearerAuth` meets. It provides no token itself; the request does.
+ */
+export const layerRequest: Layer.Layer<
+  AccessToken,
+  never,
+  HttpLayerRouter.Request<"Requires", AccessToken>
+> = Layer.empty as unknown as Layer.Layer<AccessToken, never, HttpLayerRouter.Request<"Requires", AccessToken>>

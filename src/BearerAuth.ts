@@ -1,0 +1,151 @@
+/**
+ * The HTTP edge: reads the credentials of a request, and provides `AccessToken` or answers with a challenge.
+ */
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import { AccessToken, withScopes } from "./AccessToken.ts"
+import * as Challenge from "./Challenge.ts"
+import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as Jwt from "./Jwt.ts"
+import { ProtectedResource, scopeList } from "./ProtectedResource.ts"
+import { answers, CredentialsMalformed, ScopeMissing, type TokenError, TokenMissing } from "./TokenError.ts"
+import { TokenVerifier } from "./TokenVerifier.ts"
+
+/** What an operation asks of a token. */
+export interface Options {
+  /** Scopes that the operation needs besides those that the resource requires of every operation. Default: none. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+}
+
+/** The edge of one resource: every door authenticates and refuses through this. */
+export interface Authenticator {
+  /** The request's verified token. A rejection is logged here, once, as loud as the table says. */
+  readonly authenticate: (
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<AccessToken["Type"], TokenError>
+  /** The answer to a rejection. */
+  readonly challenge: (error: TokenError) => Challenge.Challenge
+}
+
+/** Builds the edge of the current resource. Fails with `ConfigurationError` if a scope is none. */
+export const make = (
+  options?: Options
+): Effect.Effect<Authenticator, ConfigurationError.ConfigurationError, ProtectedResource | TokenVerifier> =>
+  Effect.gen(function* () {
+    const resource = yield* ProtectedResource
+    const verifier = yield* TokenVerifier
+    const scopes = yield* scopeList("scopes", options?.scopes ?? [])
+    const required = [...new Set([...resource.requiredScopes, ...scopes])]
+    return {
+      authenticate: (request) =>
+        Either.match(credentials(request), {
+          onLeft: (error) => refuse(error),
+          onRight: (token) =>
+            verifier.verify(token).pipe(
+              Effect.flatMap((accessToken) => withScopes(accessToken, required)),
+              Effect.catchAll((error) => refuse(error, token))
+            )
+        }),
+      challenge: (error) => Challenge.make(error, resource, scopes)
+    }
+  })
+
+/**
+ * The credentials of a request (RFC 6750 section 2.1). Tokens in the query or in a form are not looked at.
+ */
+export const credentials = (
+  request: HttpServerRequest.HttpServerRequest
+): Either.Either<Redacted.Redacted, TokenMissing | CredentialsMalformed> => {
+  const malformed = (reason: string) => Either.left(new CredentialsMalformed({ reason }))
+  if (authorizationLines(request) > 1) return malformed("the request has several Authorization headers")
+  const header = request.headers["authorization"]
+  if (header === undefined || !/^bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)) {
+    return Either.left(new TokenMissing())
+  }
+  const token = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header)?.[1]
+  return token === undefined
+    ? malformed("the Authorization header is not one bearer token")
+    : Either.right(Redacted.make(token))
+}
+
+/** Node keeps only the first of several lines in `headers`, and shows them all in `rawHeaders`. */
+const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): number => {
+  const raw: unknown = (source as { readonly rawHeaders?: unknown }).rawHeaders
+  if (!Array.isArray(raw)) return 0
+  return raw.filter((name, index) => index % 2 === 0 && String(name).toLowerCase() === "authorization").length
+}
+
+const refuse = <E extends TokenError>(error: E, token?: Redacted.Redacted): Effect.Effect<never, E> =>
+  Effect.zipRight(logRejection(error, token), Effect.fail(error))
+
+/** One line: the tag, the reason, and what may be shown of the token. */
+const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
+  Effect.flatMap(token === undefined ? Effect.succeed({}) : Jwt.describe(token), (description) =>
+    Effect.logWithLevel(
+      LogLevel.fromLiteral(answers[error._tag].logLevel),
+      `Access token rejected: ${error._tag}: ${error.message}`
+    ).pipe(Effect.annotateLogs(description))
+  )
+
+/**
+ * Protects routes of `HttpLayerRouter`: provides `AccessToken` to their handlers, or answers 400, 401, 403 or 503.
+ *
+ * A handler's own `ScopeMissing` (`AccessToken.requireScopes`) is answered with 403 and a challenge that names its scopes. CORS
+ * preflights carry no credentials and are not challenged; those that reach a protected route get an empty 204.
+ */
+export const middleware = (options?: Options) =>
+  HttpLayerRouter.middleware<{ provides: AccessToken; handles: ScopeMissing }>()(
+    Effect.gen(function* () {
+      const resource = yield* ProtectedResource
+      const { authenticate, challenge } = yield* make(options)
+      return (handler) =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
+          return Effect.matchEffect(authenticate(request), {
+            onFailure: (error) => Effect.succeed(toResponse(challenge(error))),
+            onSuccess: (accessToken) =>
+              Effect.provideService(handler, AccessToken, accessToken).pipe(
+                Effect.catchIf(isScopeMissing, (error) =>
+                  Effect.as(
+                    logRejection(error),
+                    toResponse(Challenge.make(error, resource, [...(options?.scopes ?? []), ...error.required]))
+                  )
+                )
+              )
+          })
+        })
+    })
+  )
+
+const isScopeMissing = (error: unknown): error is ScopeMissing => error instanceof ScopeMissing
+
+const isPreflight = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean =>
+  method === "OPTIONS" && headers["origin"] !== undefined && headers["access-control-request-method"] !== undefined
+
+/** A challenge as a response without a body. */
+export const toResponse = ({ headers, status }: Challenge.Challenge): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.empty({ status, headers })
+
+/**
+ * Protects the routes it is provided to. Always fresh: each resource's routes meet that resource's verifier.
+ */
+export const layer: Layer.Layer<
+  HttpLayerRouter.Request<"Requires", AccessToken>,
+  ConfigurationError.ConfigurationError,
+  ProtectedResource | TokenVerifier
+> = Layer.fresh(middleware().layer)
+
+/** `layer` for routes that need scopes besides those that the resource requires. */
+export const layerScopes = (
+  ...scopes: readonly [string, ...Array<string>]
+): Layer.Layer<
+  HttpLayerRouter.Request<"Requires", AccessToken>,
+  ConfigurationError.ConfigurationError,
+  ProtectedResource | TokenVerifier
+> => Layer.fresh(middleware({ scopes }).layer)

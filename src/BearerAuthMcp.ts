@@ -1,0 +1,49 @@
+/**
+ * MCP servers of `@effect/ai` behind bearer tokens, at the resource's own path.
+ */
+import type * as McpSchema from "@effect/ai/McpSchema"
+import * as McpServer from "@effect/ai/McpServer"
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as AccessToken from "./AccessToken.ts"
+import * as BearerAuth from "./BearerAuth.ts"
+import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as ProtectedResource from "./ProtectedResource.ts"
+import type { TokenVerifier } from "./TokenVerifier.ts"
+
+/**
+ * `McpServer.layerHttpRouter` at the resource's own path, protected: its tools, prompts and resources can read `AccessToken`.
+ *
+ * `path` is read from `ProtectedResource` unless given. GET and DELETE are answered 405: the server keeps no sessions and
+ * opens no streams of its own.
+ */
+export const layerHttpRouter = (options: {
+  readonly name: string
+  readonly version: string
+  readonly path?: `/${string}` | undefined
+}): Layer.Layer<
+  McpServer.McpServer | McpSchema.McpServerClient | AccessToken.AccessToken,
+  ConfigurationError.ConfigurationError,
+  ProtectedResource.ProtectedResource | TokenVerifier | HttpLayerRouter.HttpRouter
+> =>
+  Layer.fresh(
+    Layer.unwrapEffect(
+      Effect.map(ProtectedResource.ProtectedResource, (resource) => {
+        const path = options.path ?? resource.path
+        return Layer.mergeAll(
+          McpServer.layerHttpRouter({ ...options, path }),
+          methodNotAllowed,
+          AccessToken.layerRequest
+        )
+      })
+    ).pipe(Layer.provide(BearerAuth.layer))
+  )
+
+const notAllowed = Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
+
+const methodNotAllowed = Layer.merge(
+  ProtectedResource.add("GET", "/", notAllowed),
+  ProtectedResource.add("DELETE", "/", notAllowed)
+)

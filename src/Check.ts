@@ -1,0 +1,154 @@
+/**
+ * The checks: each takes a verified token and returns it, or fails with its own error.
+ *
+ * A pipeline is `Jwt.verify` and then a line per check; its error type is the sum of its lines. A check of your own is one
+ * more line: any function from a token to an `Effect` of the token.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { audienceHint, hint } from "./internal/hint.ts"
+import { printable, printableClaim, printableClaims } from "./internal/printable.ts"
+import type { Jwt } from "./Jwt.ts"
+import { scopes as scopesOf } from "./Jwt.ts"
+import {
+  AudienceMismatch,
+  BindingMismatch,
+  ClaimInvalid,
+  Expired,
+  IssuerMismatch,
+  NotYetValid,
+  ScopeMissing,
+  TypeMismatch
+} from "./TokenError.ts"
+
+/** A check that fails with `E`. */
+export type Check<E> = (token: Jwt) => Effect.Effect<Jwt, E>
+
+/**
+ * The header's `typ` is one of these, with or without `application/` and in any case (RFC 9068 section 4). A token without
+ * `typ` is refused.
+ */
+export const tokenType = (...expected: readonly [string, ...Array<string>]): Check<TypeMismatch> => {
+  const accepted = new Set(expected.map(mediaType))
+  return (token) => {
+    if (typeof token.type === "string" && accepted.has(mediaType(token.type))) return Effect.succeed(token)
+    return new TypeMismatch({
+      expected,
+      ...(token.type !== undefined && { actual: knownTypes.find((known) => known === token.type) ?? "other" })
+    })
+  }
+}
+
+const mediaType = (typ: string): string => typ.toLowerCase().replace(/^application\//, "")
+
+/** Types that say something to an operator. The rest is the sender's own text. */
+const knownTypes = ["JWT", "jwt", "at+jwt", "application/at+jwt", "id_token", "logout+jwt", "dpop+jwt", "secevent+jwt"]
+
+/** `iss` is this issuer, code point by code point: no slash, case or port is forgiven (RFC 7519 section 4.1.1). */
+export const issuer =
+  (expected: string): Check<IssuerMismatch> =>
+  (token) => {
+    const { iss } = token.claims
+    if (iss === expected) return Effect.succeed(token)
+    const actual = printableClaim(iss)
+    const cause = typeof iss === "string" ? hint([expected], [iss]) : undefined
+    return new IssuerMismatch({
+      expected: printable(expected),
+      ...(actual !== undefined && { actual }),
+      ...(cause !== undefined && { hint: printable(cause) })
+    })
+  }
+
+/**
+ * `aud`, a string or a list of strings, names this resource (RFC 7519 section 4.1.3, RFC 8707). Takes a
+ * `ProtectedResource`, or any list of audiences; one in common is enough. Compared as strings: no prefix, no pattern.
+ */
+export const audience = (resource: {
+  readonly audiences: readonly [string, ...Array<string>]
+}): Check<AudienceMismatch> => {
+  const accepted: ReadonlySet<unknown> = new Set(resource.audiences)
+  return (token) => {
+    const { aud } = token.claims
+    if (Array.isArray(aud) ? isStrings(aud) && aud.some((one) => accepted.has(one)) : accepted.has(aud)) {
+      return Effect.succeed(token)
+    }
+    const actual = Array.isArray(aud) ? aud : [aud]
+    const cause = audienceHint(
+      resource.audiences,
+      actual.filter((one) => typeof one === "string")
+    )
+    return new AudienceMismatch({
+      expected: resource.audiences.map(printable),
+      actual: printableClaims(aud),
+      ...(cause !== undefined && { hint: printable(cause) })
+    })
+  }
+}
+
+const isStrings = (values: ReadonlyArray<unknown>): boolean => values.every((value) => typeof value === "string")
+
+/**
+ * Now lies between `nbf` and `exp`, and `iat` is not ahead, each with this tolerance (default 30 seconds). `exp` is
+ * required; `now >= exp + tolerance` is expired. A time that is no finite number is `ClaimInvalid`. The clock is Effect's.
+ */
+export const lifetime = (options?: {
+  readonly clockTolerance?: Duration.DurationInput | undefined
+}): Check<Expired | NotYetValid | ClaimInvalid> => {
+  const tolerance = Duration.toSeconds(options?.clockTolerance ?? "30 seconds")
+  return (token) =>
+    Effect.flatMap(Clock.currentTimeMillis, (millis): Effect.Effect<Jwt, Expired | NotYetValid | ClaimInvalid> => {
+      const now = millis / 1000
+      const { exp, iat, nbf } = token.claims
+      if (exp === undefined) return new ClaimInvalid({ claim: "exp", reason: "is missing" })
+      if (!isTime(exp)) return notATime("exp")
+      if (nbf !== undefined && !isTime(nbf)) return notATime("nbf")
+      if (iat !== undefined && !isTime(iat)) return notATime("iat")
+      if (now >= exp + tolerance) return new Expired({ expiresAt: exp, now })
+      if (nbf !== undefined && now < nbf - tolerance) return new NotYetValid({ claim: "nbf", validFrom: nbf, now })
+      if (iat !== undefined && now < iat - tolerance) return new NotYetValid({ claim: "iat", validFrom: iat, now })
+      return Effect.succeed(token)
+    })
+}
+
+const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value)
+
+const notATime = (claim: string) => new ClaimInvalid({ claim, reason: "is not a number of seconds" })
+
+/** These claims are there and not null. What they say is not checked. */
+export const requiredClaims =
+  (names: ReadonlyArray<string>): Check<ClaimInvalid> =>
+  (token) => {
+    const missing = names.find((name) => token.claims[name] === undefined || token.claims[name] === null)
+    return missing === undefined
+      ? Effect.succeed(token)
+      : new ClaimInvalid({ claim: printable(missing), reason: "is missing" })
+  }
+
+/** The claims that RFC 9068 section 2.2 requires of a JWT access token are all there. */
+export const rfc9068Claims: Check<ClaimInvalid> = requiredClaims([
+  "iss",
+  "exp",
+  "aud",
+  "sub",
+  "client_id",
+  "iat",
+  "jti"
+])
+
+/**
+ * The token is a bearer token: it has no `cnf` claim that binds it to a key (RFC 7800). A bound token that is
+ * taken without its proof is a stolen token's best friend (RFC 9449 section 7.2).
+ */
+export const bearer: Check<BindingMismatch> = (token) =>
+  token.claims["cnf"] === undefined ? Effect.succeed(token) : new BindingMismatch()
+
+/** The token has all of these scopes; see `Jwt.scopes` for where they are read. Case-sensitive; none implies another. */
+export const scopes =
+  (required: ReadonlyArray<string>): Check<ScopeMissing> =>
+  (token) => {
+    const granted = scopesOf(token.claims)
+    return required.every((scope) => granted.has(scope))
+      ? Effect.succeed(token)
+      : new ScopeMissing({ required, granted: printableClaims([...granted]) })
+  }

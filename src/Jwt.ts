@@ -1,0 +1,190 @@
+/**
+ * Strict verification of compact JWS (RFC 7515, RFC 8725): bytes in, a decoded token out. What the claims say is for the
+ * checks.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import { parseObject } from "./internal/fetchJson.ts"
+import { decodeBase64Url } from "./internal/jose.ts"
+import { isAlgorithm } from "./internal/jwk.ts"
+import { type Algorithm, KeySet } from "./KeySet.ts"
+import {
+  AlgorithmNotAllowed,
+  CriticalHeaderUnsupported,
+  KeyNotFound,
+  SignatureInvalid,
+  TokenMalformed,
+  type VerificationUnavailable
+} from "./TokenError.ts"
+
+/** The claims of a token as its issuer wrote them. There is no prototype: a name is there or it is not. */
+export type Claims = Readonly<Record<string, unknown>>
+
+/** A token whose signature the issuer's key made. Nothing else is known about it yet. */
+export interface Jwt {
+  readonly algorithm: Algorithm
+  readonly keyId: string | undefined
+  /** The header's `typ`, of whatever type it is. */
+  readonly type: unknown
+  readonly claims: Claims
+}
+
+/** The longest token that is looked at, in characters. */
+export const maxLength = 16_384
+
+/**
+ * Verifies a token's form, algorithm, key and signature, in this order, and decodes it.
+ *
+ * Refused are: anything but three segments of canonical base64url, at most 16 KiB; a header or payload that is not a JSON
+ * object in UTF-8; algorithms that the key set does not allow; `crit`, `b64` and nested tokens. Keys come from the
+ * key set alone: `jwk`, `jku`, `x5u` and `x5c` of the token are never read. Not checked: every claim, and `typ`.
+ */
+export const verify = (
+  token: Redacted.Redacted
+): Effect.Effect<
+  Jwt,
+  | TokenMalformed
+  | AlgorithmNotAllowed
+  | CriticalHeaderUnsupported
+  | KeyNotFound
+  | SignatureInvalid
+  | VerificationUnavailable,
+  KeySet
+> => Effect.flatMap(KeySet, (keySet) => verifyWith(keySet, token))
+
+/** `verify` with the key set at hand, for verifiers that are built once and run per request. */
+export const verifyWith = (keySet: KeySet["Type"], token: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const text = Redacted.value(token)
+    const segments = yield* split(text)
+    const header = yield* parseHeader(segments.header, keySet.algorithms)
+    yield* checkSignature(keySet, text, header)
+    const claims = decodeObject(segments.payload)
+    if (claims === undefined) return yield* malformed("the payload of the token is not a JSON object")
+    return { ...header, claims } satisfies Jwt
+  })
+
+type Header = Omit<Jwt, "claims">
+
+interface Segments {
+  readonly header: string
+  readonly payload: string
+}
+
+const malformed = (reason: string) => Either.left(new TokenMalformed({ reason }))
+
+const split = (token: string): Either.Either<Segments, TokenMalformed> => {
+  if (token.length > maxLength) return malformed(`the token is longer than ${maxLength} characters`)
+  const first = token.indexOf(".")
+  const second = token.indexOf(".", first + 1)
+  if (first === -1 || second === -1) return malformed("the token has not three segments")
+  if (token.includes(".", second + 1)) return malformed("the token has more than three segments")
+  const header = token.slice(0, first)
+  const payload = token.slice(first + 1, second)
+  const signature = token.slice(second + 1)
+  return isCanonical(header) && isCanonical(payload) && isCanonical(signature)
+    ? Either.right({ header, payload })
+    : malformed("a segment of the token is not canonical base64url")
+}
+
+/**
+ * Base64url without padding whose unused last bits are zero (RFC 4648 section 3.5). jose forgives white space, padding
+ * and stray bits, and with them many spellings of one token.
+ */
+const isCanonical = (segment: string): boolean => {
+  if (!/^[A-Za-z0-9_-]+$/.test(segment)) return false
+  const last = segment[segment.length - 1]!
+  const rest = segment.length % 4
+  return rest === 0 || (rest === 2 && "AQgw".includes(last)) || (rest === 3 && "AEIMQUYcgkosw048".includes(last))
+}
+
+const decodeObject = (segment: string) => parseObject(decodeBase64Url(segment))
+
+const parseHeader = (
+  segment: string,
+  allowed: ReadonlySet<Algorithm>
+): Either.Either<Header, TokenMalformed | AlgorithmNotAllowed | CriticalHeaderUnsupported> => {
+  const header = decodeObject(segment)
+  if (header === undefined) return malformed("the header of the token is not a JSON object")
+  const { alg, cty, kid, typ } = header
+  if (typeof alg !== "string") return malformed("the token names no algorithm")
+  if (!isAlgorithm(alg) || !allowed.has(alg)) {
+    return Either.left(new AlgorithmNotAllowed({ expected: [...allowed], actual: knownAlgorithm(alg) }))
+  }
+  if ("crit" in header) return Either.left(new CriticalHeaderUnsupported())
+  if ("b64" in header) return malformed("the token has an unencoded payload (b64)")
+  if (typeof cty === "string" && /^(application\/)?jwt$/i.test(cty)) return malformed("the token is nested (cty)")
+  if (kid !== undefined && typeof kid !== "string") return malformed("the kid of the token is not a string")
+  return Either.right({ algorithm: alg, keyId: kid, type: typ })
+}
+
+const checkSignature = (keySet: KeySet["Type"], token: string, { algorithm, keyId }: Header) =>
+  Effect.gen(function* () {
+    const keys = yield* keySet.find({ algorithm, keyId })
+    if (keys.length === 0) {
+      const shown = keyId === undefined ? {} : { keyId: yield* printableKeyId(keyId) }
+      return yield* new KeyNotFound({ algorithm, ...shown })
+    }
+    for (const key of keys) {
+      const verified = key.verify(token)
+      if (typeof verified === "boolean" ? verified : yield* Effect.promise(() => verified)) return
+    }
+    return yield* new SignatureInvalid()
+  })
+
+/** The token's `alg` if it is a known one; else `other`, for it is the sender's to choose. */
+const knownAlgorithm = (alg: unknown): string =>
+  isAlgorithm(alg) || (typeof alg === "string" && /^(none|HS(256|384|512)|Ed448|ES256K)$/.test(alg)) ? alg : "other"
+
+/** A `kid` that is harmless to print as it is, any other as a short hash to recognize it by. */
+const printableKeyId = (keyId: string): Effect.Effect<string> => {
+  if (/^[A-Za-z0-9._~-]{1,64}$/.test(keyId)) return Effect.succeed(keyId)
+  return Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(keyId))),
+    (digest) =>
+      `sha256:${[...new Uint8Array(digest).slice(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`
+  )
+}
+
+/** What may be logged of a token that is refused. */
+export interface Description {
+  readonly tokenLength: number
+  readonly algorithm?: string
+  readonly keyId?: string
+  /** The header names a key of its own (`jwk`, `jku`, `x5u`, `x5c`): ignored, but a sign of an attack. */
+  readonly headerKeyParameter?: true
+}
+
+/** Describes a token for a log line: its length and, if its header can be read, `alg` and `kid` in harmless form. */
+export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =>
+  Effect.suspend(() => {
+    const text = Redacted.value(token)
+    const tokenLength = text.length
+    const header = Either.match(split(text), {
+      onLeft: () => undefined,
+      onRight: (segments) => decodeObject(segments.header)
+    })
+    if (header === undefined) return Effect.succeed({ tokenLength })
+    const { alg, kid } = header
+    const keyId = typeof kid === "string" ? printableKeyId(kid) : Effect.succeed(undefined)
+    return Effect.map(keyId, (shown) => ({
+      tokenLength,
+      algorithm: knownAlgorithm(alg),
+      ...(shown !== undefined && { keyId: shown }),
+      ...(["jwk", "jku", "x5u", "x5c"].some((name) => name in header) && { headerKeyParameter: true as const })
+    }))
+  })
+
+/**
+ * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
+ * A claim of another type grants nothing.
+ */
+export const scopes = (claims: Claims): ReadonlySet<string> => {
+  const { scope, scp } = claims
+  const chosen: unknown = scope === undefined || scope === "" ? scp : scope
+  const lists: ReadonlyArray<unknown> = Array.isArray(chosen) && chosen === scp ? chosen : [chosen]
+  return new Set(
+    lists.flatMap((list) => (typeof list === "string" ? list.split(" ") : [])).filter((name) => name !== "")
+  )
+}

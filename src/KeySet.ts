@@ -1,0 +1,209 @@
+/**
+ * An issuer's public keys.
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as AuthorizationServer from "./AuthorizationServer.ts"
+import * as ConfigurationError from "./ConfigurationError.ts"
+import { type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
+import { fromConfig } from "./internal/fromConfig.ts"
+import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
+import * as keyIndex from "./internal/keyIndex.ts"
+import * as refreshing from "./internal/refreshing.ts"
+import * as ResourceUrl from "./ResourceUrl.ts"
+import type { VerificationUnavailable } from "./TokenError.ts"
+
+export type { Algorithm } from "./internal/jwk.ts"
+
+/** One public key, prepared for one algorithm. */
+export interface VerificationKey {
+  readonly keyId: string | undefined
+  /** Whether the signature of this compact JWS is this key's. May throw or reject; that counts as no. */
+  readonly verify: (token: string) => boolean | Promise<boolean>
+}
+
+/** The keys of one issuer. The seam for keys from elsewhere, such as a key management service. */
+export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
+  KeySet,
+  {
+    /** The algorithms that tokens of this issuer may be signed with. */
+    readonly algorithms: ReadonlySet<Algorithm>
+    /** The keys that fit a token's `alg` and `kid`, at most four; none if the issuer has no such key. */
+    readonly find: (header: {
+      readonly algorithm: Algorithm
+      readonly keyId: string | undefined
+    }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
+  }
+>() {}
+
+/** A JSON Web Key Set (RFC 7517 section 5). */
+export interface JsonWebKeySet {
+  readonly keys: ReadonlyArray<object>
+}
+
+/** What every key set can be told. */
+export interface Options {
+  /** The algorithms to allow. Default: RS256, PS256, ES256, EdDSA, Ed25519. */
+  readonly algorithms?: ReadonlyArray<Algorithm> | undefined
+}
+
+/** How a key set that is fetched is kept. */
+export interface RemoteOptions extends Options {
+  /** After how long in use keys are fetched again, in the background; a shorter `max-age` counts. Default: 10 minutes. */
+  readonly freshFor?: Duration.DurationInput | undefined
+  /** How long keys are used while the issuer is down. Default: 24 hours. */
+  readonly usableFor?: Duration.DurationInput | undefined
+  /** The issuer is asked at most once in this time; longer after failures in a row. Default: 30 seconds. */
+  readonly cooldown?: Duration.DurationInput | undefined
+}
+
+const defaultAlgorithms: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+
+/** More keys than this in one set are not an issuer's. */
+const maxKeys = 1000
+
+/** Keys given by value. Fails with `ConfigurationError` if none of them is usable, or one is private or symmetric. */
+export const layerLocal = (
+  options: Options & { readonly jwks: JsonWebKeySet }
+): Layer.Layer<KeySet, ConfigurationError.ConfigurationError> =>
+  Layer.effect(
+    KeySet,
+    Effect.gen(function* () {
+      const algorithms = yield* allowedAlgorithms(options)
+      const members: unknown = options.jwks.keys
+      if (!Array.isArray(members)) return yield* ConfigurationError.make("jwks", "", "has no keys")
+      const { index, problems } = yield* keyIndex.make(members, algorithms)
+      const secret = problems.find((problem) => problem.secret)
+      if (secret !== undefined) return yield* ConfigurationError.make("jwks", secret.key, `holds ${secret.reason}`)
+      if (index.size === 0) {
+        return yield* ConfigurationError.make(
+          "jwks",
+          "",
+          `has no usable key: ${problems.map(keyIndex.describe).join("; ")}`
+        )
+      }
+      return KeySet.of({ algorithms, find: (header) => Effect.succeed(keyIndex.lookUp(index, header)) })
+    })
+  )
+
+/**
+ * Keys from a `jwks_uri`, fetched on first use through the `HttpClient` and kept.
+ *
+ * No redirects, 5 seconds and 1 MiB for an answer. Members that cannot be used are skipped; private and symmetric ones
+ * are never used. A `kid` that is not in the set makes it be fetched again, at most once per cooldown. Keys that
+ * the issuer removed stop verifying with the next successful fetch.
+ */
+export const layerRemote = (
+  options: RemoteOptions & { readonly jwksUri: string }
+): Layer.Layer<KeySet, ConfigurationError.ConfigurationError, HttpClient.HttpClient> =>
+  Layer.scoped(
+    KeySet,
+    Effect.gen(function* () {
+      yield* ResourceUrl.parse("jwksUri", options.jwksUri.replace(/\?.*$/, ""))
+      const client = yield* HttpClient.HttpClient
+      return yield* remote(options, options.jwksUri, fetchJson(client, options.jwksUri))
+    })
+  )
+
+/** `layerRemote` with every option from `Config`. */
+export const layerRemoteConfig = (
+  options: Config.Config.Wrap<RemoteOptions & { readonly jwksUri: string }>
+): Layer.Layer<KeySet, ConfigurationError.ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient> =>
+  fromConfig(options, layerRemote)
+
+/**
+ * Keys from the `jwks_uri` of an issuer's metadata: RFC 8414, then OpenID Connect Discovery. The metadata's `issuer` must be
+ * the configured one exactly. Found and kept like those of `layerRemote`; a `jwks_uri` that stops answering is looked
+ * up anew.
+ */
+export const layerDiscovery = (
+  options: RemoteOptions & { readonly issuer: string }
+): Layer.Layer<KeySet, ConfigurationError.ConfigurationError, HttpClient.HttpClient> =>
+  Layer.scoped(
+    KeySet,
+    Effect.gen(function* () {
+      yield* ResourceUrl.parse("issuer", options.issuer)
+      const client = yield* HttpClient.HttpClient
+      let jwksUri: string | undefined
+      const discovered = Effect.flatMap(AuthorizationServer.discover(client, options.issuer), ({ body }) => {
+        const uri = body["jwks_uri"]
+        if (typeof uri === "string") return Effect.succeed((jwksUri = uri))
+        return Effect.fail<FetchFailure>({ reason: `the metadata of "${options.issuer}" has no jwks_uri` })
+      })
+      const fetched = Effect.suspend(() => (jwksUri === undefined ? discovered : Effect.succeed(jwksUri))).pipe(
+        Effect.flatMap((uri) => fetchJson(client, uri)),
+        Effect.tapError(() => Effect.sync(() => (jwksUri = undefined)))
+      )
+      return yield* remote(options, options.issuer, fetched)
+    })
+  )
+
+/** `layerDiscovery` with every option from `Config`. */
+export const layerDiscoveryConfig = (
+  options: Config.Config.Wrap<RemoteOptions & { readonly issuer: string }>
+): Layer.Layer<KeySet, ConfigurationError.ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient> =>
+  fromConfig(options, layerDiscovery)
+
+const remote = (options: RemoteOptions, source: string, fetched: ReturnType<typeof fetchJson>) =>
+  Effect.gen(function* () {
+    const algorithms = yield* allowedAlgorithms(options)
+    const report = keyIndex.reporter(source)
+    const keys = yield* refreshing.make({
+      load: Effect.flatMap(fetched, ({ body, maxAgeMillis }) =>
+        Effect.gen(function* () {
+          const members = body["keys"]
+          if (!Array.isArray(members)) return yield* failure(`the key set of ${source} has no keys`)
+          if (members.length > maxKeys) return yield* failure(`the key set of ${source} has over ${maxKeys} keys`)
+          const { index, problems } = yield* keyIndex.make(members, algorithms)
+          yield* report(problems)
+          // An issuer that cannot sign is broken, not reformed: the keys it had are better than none.
+          if (index.size === 0) return yield* failure(`the key set of ${source} has no usable key`)
+          return { value: index, maxAgeMillis }
+        })
+      ),
+      freshFor: yield* duration("freshFor", options.freshFor ?? "10 minutes"),
+      usableFor: yield* duration("usableFor", options.usableFor ?? "24 hours"),
+      cooldown: yield* duration("cooldown", options.cooldown ?? "30 seconds")
+    })
+    return KeySet.of({
+      algorithms,
+      find: (header) =>
+        Effect.flatMap(keys.get, (index) => {
+          const found = keyIndex.lookUp(index, header)
+          if (found.length > 0 || keyIndex.hasKeyId(index, header.keyId)) return Effect.succeed(found)
+          return Effect.map(keys.renewed, (renewed) => keyIndex.lookUp(renewed, header))
+        })
+    })
+  })
+
+const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })
+
+const allowedAlgorithms = (options: Options) =>
+  Effect.gen(function* () {
+    const algorithms: ReadonlyArray<string> = options.algorithms ?? defaultAlgorithms
+    if (algorithms.length === 0) return yield* ConfigurationError.make("algorithms", "", "allows none")
+    const allowed = new Set<Algorithm>()
+    for (const algorithm of algorithms) {
+      if (!isAlgorithm(algorithm)) {
+        return yield* ConfigurationError.make(
+          "algorithms",
+          algorithm,
+          "is not an asymmetric signature algorithm known here"
+        )
+      }
+      allowed.add(algorithm)
+    }
+    return allowed as ReadonlySet<Algorithm>
+  })
+
+const duration = (option: string, input: Duration.DurationInput) => {
+  const value = Duration.decode(input)
+  return Duration.isFinite(value) && Duration.toMillis(value) > 0
+    ? Effect.succeed(value)
+    : ConfigurationError.make(option, Duration.format(value), "is not a finite time above zero")
+}

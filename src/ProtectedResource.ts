@@ -1,0 +1,207 @@
+/**
+ * The resource that access tokens are minted for: its URL, and the metadata that clients discover it by (RFC 9728).
+ */
+import type * as HttpMethod from "@effect/platform/HttpMethod"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ConfigurationError from "./ConfigurationError.ts"
+import { fromConfig } from "./internal/fromConfig.ts"
+import * as wellKnown from "./internal/wellKnown.ts"
+import * as ResourceUrl from "./ResourceUrl.ts"
+
+/** The metadata document (RFC 9728 section 2), in the names of the wire. Empty lists are left out. */
+export interface Metadata {
+  readonly resource: string
+  readonly authorization_servers: ReadonlyArray<string>
+  readonly scopes_supported?: ReadonlyArray<string>
+  readonly bearer_methods_supported: readonly ["header"]
+  readonly resource_name?: string
+  readonly resource_documentation?: string
+}
+
+/**
+ * The resource of this server: one URL, derived once, that audience, metadata, challenges, the start-up line and routes
+ * all read.
+ */
+export class ProtectedResource extends Context.Tag("effect-resource-server/ProtectedResource")<
+  ProtectedResource,
+  {
+    /** The canonical URL: what a token's `aud` must name. */
+    readonly resource: string
+    /** The spellings of the URL that an `aud` may have: one, or two for a bare origin. */
+    readonly audiences: readonly [string, ...Array<string>]
+    /** The path that this process serves the resource at. */
+    readonly path: `/${string}`
+    /** Where the metadata document is served, for `resource_metadata` in challenges. */
+    readonly metadataUrl: string
+    readonly metadata: Metadata
+    /** Scopes that every operation needs. */
+    readonly requiredScopes: ReadonlyArray<string>
+    /** Scopes that challenges ask for: `requiredScopes` unless the options say otherwise. */
+    readonly challengeScopes: ReadonlyArray<string>
+  }
+>() {}
+
+/** What describes a resource. */
+export interface Options {
+  /** The public base URL of this server, for example `https://api.example.com`; it may carry a prefix. */
+  readonly baseUrl: string
+  /** The path of the resource below the base URL. Default: none, the resource is the base URL itself. */
+  readonly path?: string | undefined
+  /** The public base URL of the resource where it differs from `baseUrl`; it then takes the place of `baseUrl`. */
+  readonly resourceBaseUrl?: string | undefined
+  /** The issuers whose tokens are accepted, byte for byte as they spell themselves. */
+  readonly authorizationServers: readonly [string, ...Array<string>]
+  /** Scopes that every operation needs. Default: none. */
+  readonly requiredScopes?: ReadonlyArray<string> | undefined
+  /** Scopes to advertise in the metadata. Default: `requiredScopes`. */
+  readonly scopesSupported?: ReadonlyArray<string> | undefined
+  /**
+   * Scopes that challenges ask for where an authorization server spells them otherwise than its tokens do.
+   * Default: `requiredScopes`.
+   */
+  readonly challengeScopes?: ReadonlyArray<string> | undefined
+  /** A name for people. */
+  readonly resourceName?: string | undefined
+  /** The URL of documentation for developers. */
+  readonly resourceDocumentation?: string | undefined
+}
+
+/** Derives a `ProtectedResource`. Fails with `ConfigurationError`, which names the option and the value. */
+export const make = (
+  options: Options
+): Effect.Effect<ProtectedResource["Type"], ConfigurationError.ConfigurationError> =>
+  Effect.gen(function* () {
+    yield* ResourceUrl.parse("baseUrl", options.baseUrl)
+    const url = yield* ResourceUrl.make({
+      baseUrl: options.resourceBaseUrl ?? options.baseUrl,
+      baseUrlOption: options.resourceBaseUrl === undefined ? "baseUrl" : "resourceBaseUrl",
+      path: options.path
+    })
+    if (options.authorizationServers.length === 0) {
+      return yield* ConfigurationError.make("authorizationServers", "", "names no issuer")
+    }
+    for (const issuer of options.authorizationServers) yield* ResourceUrl.parse("authorizationServers", issuer)
+    if (options.resourceDocumentation !== undefined) {
+      yield* documentationUrl(options.resourceDocumentation)
+    }
+    const requiredScopes = yield* scopeList("requiredScopes", options.requiredScopes ?? [])
+    const scopesSupported = yield* scopeList("scopesSupported", options.scopesSupported ?? requiredScopes)
+    return {
+      resource: url.href,
+      audiences: url.spellings,
+      path: url.path,
+      metadataUrl: url.metadataUrl,
+      metadata: {
+        resource: url.href,
+        authorization_servers: options.authorizationServers,
+        ...(scopesSupported.length > 0 && { scopes_supported: scopesSupported }),
+        bearer_methods_supported: ["header"],
+        ...(options.resourceName !== undefined && { resource_name: options.resourceName }),
+        ...(options.resourceDocumentation !== undefined && { resource_documentation: options.resourceDocumentation })
+      },
+      requiredScopes,
+      challengeScopes: yield* scopeList("challengeScopes", options.challengeScopes ?? requiredScopes)
+    }
+  })
+
+/** Provides the resource of this server. */
+export const layer = (options: Options): Layer.Layer<ProtectedResource, ConfigurationError.ConfigurationError> =>
+  Layer.effect(ProtectedResource, make(options))
+
+/** `layer` with every option from `Config`. */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<ProtectedResource, ConfigurationError.ConfigurationError | ConfigError.ConfigError> =>
+  fromConfig(options, layer)
+
+/**
+ * Serves the metadata document (RFC 9728 section 3) at the resource's well-known URL, to any origin, for GET and HEAD.
+ *
+ * `/.well-known/oauth-protected-resource` itself answers too while no other resource is served by the same router.
+ * Never behind authentication, wherever this Layer stands. Two resources with one path on one router are a
+ * `ConfigurationError`.
+ */
+export const layerMetadataRoute: Layer.Layer<
+  never,
+  ConfigurationError.ConfigurationError,
+  ProtectedResource | HttpLayerRouter.HttpRouter
+> = Layer.fresh(
+  Layer.effectDiscard(
+    Effect.flatMap(ProtectedResource, ({ metadata, metadataUrl }) =>
+      wellKnown.serve({
+        name: "oauth-protected-resource",
+        pathname: new URL(metadataUrl).pathname.slice("/.well-known/oauth-protected-resource".length),
+        respond: Effect.succeed(
+          HttpServerResponse.unsafeJson(metadata, { headers: { "cache-control": "public, max-age=3600" } })
+        )
+      })
+    )
+  )
+)
+
+/**
+ * Adds a route below the resource's own path: `"/"` is that path itself, `"/notes"` is `/mcp/notes` for `/mcp`.
+ *
+ * Like `HttpLayerRouter.add`, and like it not protected by itself: provide `BearerAuth.layer`.
+ */
+export const add = <E, R>(
+  method: "*" | Exclude<HttpMethod.HttpMethod, "HEAD">,
+  path: `/${string}`,
+  handler:
+    | Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+    | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>)
+): Layer.Layer<
+  never,
+  never,
+  | ProtectedResource
+  | HttpLayerRouter.HttpRouter
+  | HttpLayerRouter.Request.From<"Requires", Exclude<R, HttpLayerRouter.Provided>>
+  | HttpLayerRouter.Request.From<"Error", E>
+> =>
+  Layer.fresh(
+    Layer.unwrapEffect(
+      Effect.map(ProtectedResource, (resource) => HttpLayerRouter.add(method, below(resource.path, path), handler))
+    )
+  )
+
+const below = (base: `/${string}`, path: `/${string}`): `/${string}` => {
+  if (path === "/") return base
+  return base === "/" ? path : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)
+}
+
+const documentationUrl = (value: string) =>
+  URL.canParse(value) && /^https?:/i.test(value)
+    ? Effect.void
+    : ConfigurationError.make("resourceDocumentation", value, "is not an absolute http(s) URL")
+
+/** Scope tokens (RFC 6749 section 3.3), each once. */
+export const scopeList = (
+  option: string,
+  scopes: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>, ConfigurationError.ConfigurationError> =>
+  Effect.gen(function* () {
+    for (const scope of scopes) {
+      if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
+        return yield* ConfigurationError.make(
+          option,
+          scope,
+          "is not a scope (printable ASCII, no space, quote, backslash)"
+        )
+      }
+      if (scope === "offline_access") {
+        return yield* ConfigurationError.make(
+          option,
+          scope,
+          "is between client and authorization server, not ours to ask for"
+        )
+      }
+    }
+    return [...new Set(scopes)]
+  })

@@ -1,0 +1,53 @@
+/**
+ * A whole resource server for any issuer as one Layer.
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Layer from "effect/Layer"
+import type * as ConfigurationError from "./ConfigurationError.ts"
+import { fromConfig } from "./internal/fromConfig.ts"
+import * as KeySet from "./KeySet.ts"
+import * as ProtectedResource from "./ProtectedResource.ts"
+import * as TokenVerifier from "./TokenVerifier.ts"
+
+/** Where the issuer's keys are found. */
+export type Keys = { readonly jwksUri: string } | { readonly jwks: KeySet.JsonWebKeySet }
+
+/** A resource and the one issuer whose tokens it accepts. There is no audience to give: it is the resource's URL. */
+export interface Options
+  extends Omit<ProtectedResource.Options, "authorizationServers">, TokenVerifier.JwtOptions, KeySet.RemoteOptions {
+  /** Where the issuer's keys are found. Default: by discovery (RFC 8414, then OpenID Connect). */
+  readonly keys?: Keys | undefined
+}
+
+/**
+ * Provides the resource and a verifier bound to it: `ProtectedResource.layer`, a `KeySet` and `TokenVerifier.layerJwt`.
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<
+  ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier,
+  ConfigurationError.ConfigurationError,
+  HttpClient.HttpClient
+> =>
+  TokenVerifier.layerJwt(options).pipe(
+    Layer.provide(keySet(options)),
+    Layer.provideMerge(ProtectedResource.layer({ ...options, authorizationServers: [options.issuer] }))
+  )
+
+/** `layer` with every option from `Config`. */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<
+  ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier,
+  ConfigurationError.ConfigurationError | ConfigError.ConfigError,
+  HttpClient.HttpClient
+> => fromConfig(options, layer)
+
+const keySet = (options: Options) => {
+  if (options.keys === undefined) return KeySet.layerDiscovery(options)
+  return "jwks" in options.keys
+    ? KeySet.layerLocal({ ...options, jwks: options.keys.jwks })
+    : KeySet.layerRemote({ ...options, jwksUri: options.keys.jwksUri })
+}

@@ -1,0 +1,265 @@
+/**
+ * Everything that can be wrong with a request's access token, and the one table of what the HTTP edge says about it.
+ */
+import type * as LogLevel from "effect/LogLevel"
+import * as Schema from "effect/Schema"
+import { quoted } from "./internal/printable.ts"
+
+const Texts = Schema.Array(Schema.String)
+const OptionalText = Schema.optional(Schema.String)
+
+/** The request carries no `Authorization: Bearer` credentials (RFC 6750 section 3.1). */
+export class TokenMissing extends Schema.TaggedError<TokenMissing>()("TokenMissing", {}) {
+  override get message() {
+    return "the request carries no bearer token"
+  }
+}
+
+/** The `Authorization` header cannot be read, or there are several (RFC 6750 section 2.1). */
+export class CredentialsMalformed extends Schema.TaggedError<CredentialsMalformed>()("CredentialsMalformed", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The token is not a compact JWS of a JSON object, or it is over the size limit (RFC 7515 section 7.1). */
+export class TokenMalformed extends Schema.TaggedError<TokenMalformed>()("TokenMalformed", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The token names an algorithm outside the allow-list; one that is not known here is called `other`. */
+export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>()("AlgorithmNotAllowed", {
+  expected: Texts,
+  actual: Schema.String
+}) {
+  override get message() {
+    return `algorithm ${this.actual} is not one of ${this.expected.join(", ")}`
+  }
+}
+
+/** The token's header has a `crit` member: it asks for an extension that is not supported (RFC 7515 section 4.1.11). */
+export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeaderUnsupported>()(
+  "CriticalHeaderUnsupported",
+  {}
+) {
+  override get message() {
+    return "the token asks for a critical header extension; none is supported"
+  }
+}
+
+/**
+ * No usable key of the issuer fits the token. `keyId` is the token's `kid` if it is harmless to print, else
+ * `sha256:` and eight hex digits of its hash; it is left out when the token has none.
+ */
+export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound", {
+  algorithm: Schema.String,
+  keyId: OptionalText
+}) {
+  override get message() {
+    const key = this.keyId === undefined ? "a token without kid" : `kid ${this.keyId}`
+    return `no usable key of the issuer fits ${key} and ${this.algorithm}`
+  }
+}
+
+/** The signature is not one that the issuer's key made over this token. */
+export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()("SignatureInvalid", {}) {
+  override get message() {
+    return "the signature does not verify"
+  }
+}
+
+/** `typ` is not that of an access token (RFC 9068 section 4); one that is not known here is called `other`. */
+export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()("TypeMismatch", {
+  expected: Texts,
+  actual: OptionalText
+}) {
+  override get message() {
+    return `expected typ ${quoted(this.expected)}, got ${this.actual === undefined ? "none" : `"${this.actual}"`}`
+  }
+}
+
+/** `iss` is not the configured issuer, code point by code point (RFC 7519 section 4.1.1). */
+export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()("IssuerMismatch", {
+  expected: Schema.String,
+  actual: OptionalText,
+  hint: OptionalText
+}) {
+  override get message() {
+    const actual = this.actual === undefined ? "none" : `"${this.actual}"`
+    return withHint(`expected issuer "${this.expected}", got ${actual}`, this.hint)
+  }
+}
+
+/** `aud` does not name this resource: the token was minted for another server (RFC 8707, RFC 7519 section 4.1.3). */
+export class AudienceMismatch extends Schema.TaggedError<AudienceMismatch>()("AudienceMismatch", {
+  expected: Texts,
+  actual: Texts,
+  hint: OptionalText
+}) {
+  override get message() {
+    return withHint(`expected audience ${quoted(this.expected)}, got ${quoted(this.actual)}`, this.hint)
+  }
+}
+
+/** The token's `exp` is past, clock tolerance included (RFC 7519 section 4.1.4). Both times are seconds since 1970. */
+export class Expired extends Schema.TaggedError<Expired>()("Expired", {
+  expiresAt: Schema.Number,
+  now: Schema.Number
+}) {
+  override get message() {
+    return `the token expired ${Math.ceil(this.now - this.expiresAt)} seconds ago`
+  }
+}
+
+/** The token's `nbf`, or its `iat`, lies ahead of now by more than the clock tolerance. Times are seconds since 1970. */
+export class NotYetValid extends Schema.TaggedError<NotYetValid>()("NotYetValid", {
+  claim: Schema.Literal("nbf", "iat"),
+  validFrom: Schema.Number,
+  now: Schema.Number
+}) {
+  override get message() {
+    return `the token's ${this.claim} is ${Math.ceil(this.validFrom - this.now)} seconds ahead`
+  }
+}
+
+/** A claim that must be there is missing, or a claim has a wrong type. */
+export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()("ClaimInvalid", {
+  claim: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `claim ${this.claim} ${this.reason}`
+  }
+}
+
+/** The token is bound to a key (`cnf`, RFC 7800) that this request did not prove to hold. */
+export class BindingMismatch extends Schema.TaggedError<BindingMismatch>()("BindingMismatch", {}) {
+  override get message() {
+    return "the token is bound to a key (cnf) that this request did not prove"
+  }
+}
+
+/** The token is good but lacks scopes that the operation needs. `granted` is what it has. */
+export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()("ScopeMissing", {
+  required: Texts,
+  granted: Texts
+}) {
+  override get message() {
+    return `expected scopes ${quoted(this.required)}, got ${quoted(this.granted)}`
+  }
+}
+
+/**
+ * The issuer's keys cannot be had, so nothing can be said about any token. `retryAfter` is in whole seconds.
+ */
+export class VerificationUnavailable extends Schema.TaggedError<VerificationUnavailable>()("VerificationUnavailable", {
+  reason: Schema.String,
+  retryAfter: Schema.Number
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+const withHint = (message: string, hint: string | undefined): string =>
+  hint === undefined ? message : `${message}: ${hint}`
+
+/** Every rejection as one schema, for wires that carry typed errors. */
+export const TokenError = Schema.Union(
+  TokenMissing,
+  CredentialsMalformed,
+  TokenMalformed,
+  AlgorithmNotAllowed,
+  CriticalHeaderUnsupported,
+  KeyNotFound,
+  SignatureInvalid,
+  TypeMismatch,
+  IssuerMismatch,
+  AudienceMismatch,
+  Expired,
+  NotYetValid,
+  ClaimInvalid,
+  BindingMismatch,
+  ScopeMissing,
+  VerificationUnavailable
+)
+
+/** Every rejection. Match it with `Effect.catchTags`. */
+export type TokenError = typeof TokenError.Type
+
+/** What the HTTP edge answers, and how loud the log is. */
+export interface Answer {
+  readonly status: 400 | 401 | 403 | 503
+  /** The `error` of the challenge (RFC 6750 section 3.1); none without credentials, and none when no token is bad. */
+  readonly code?: "invalid_request" | "invalid_token" | "insufficient_scope"
+  /** The `error_description`: fixed, in RFC 6750's character set, and without `=` (clients search challenges for it). */
+  readonly description?: string
+  readonly logLevel: Exclude<LogLevel.Literal, "All" | "None">
+  /** When it happens, for people. */
+  readonly when: string
+}
+
+const refusal = (logLevel: "Info" | "Warning", description: string, when: string): Answer => ({
+  status: 401,
+  code: "invalid_token",
+  description,
+  logLevel,
+  when
+})
+
+/** The answer to every rejection, by tag. Warnings are only ever about tokens whose signature held. */
+export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = {
+  TokenMissing: { status: 401, logLevel: "Debug", when: "no `Authorization` header, or another scheme" },
+  CredentialsMalformed: {
+    status: 400,
+    code: "invalid_request",
+    description: "The Authorization header is malformed",
+    logLevel: "Info",
+    when: "bad syntax, several tokens, several headers"
+  },
+  TokenMalformed: refusal(
+    "Info",
+    "The access token is malformed",
+    "not a compact JWS of a JSON object, or over the size limit"
+  ),
+  AlgorithmNotAllowed: refusal(
+    "Info",
+    "The access token is signed with an algorithm that is not allowed",
+    "`alg` outside the allow-list"
+  ),
+  CriticalHeaderUnsupported: refusal("Info", "The access token needs an unsupported extension", "any `crit`"),
+  KeyNotFound: refusal("Info", "The access token is signed with an unknown key", "no usable key of the issuer fits"),
+  SignatureInvalid: refusal("Info", "The signature of the access token is invalid", "the signature does not verify"),
+  TypeMismatch: refusal("Warning", "The token is not an access token", "`typ` is not an access token's"),
+  IssuerMismatch: refusal("Warning", "The access token is from another issuer", "`iss` is not the configured issuer"),
+  AudienceMismatch: refusal("Warning", "The access token is for another resource", "`aud` does not name this resource"),
+  // Tokens expire all day long and clients refresh them: ordinary rotation, so deliberately quieter than a mismatch.
+  Expired: refusal("Info", "The access token expired", "`exp` is past"),
+  NotYetValid: refusal("Info", "The access token is not valid yet", "`nbf`, or `iat`, is far ahead"),
+  ClaimInvalid: refusal(
+    "Warning",
+    "A claim of the access token is missing or invalid",
+    "a required claim is missing, or of a wrong type"
+  ),
+  BindingMismatch: refusal(
+    "Warning",
+    "The access token is bound to a key that was not proven",
+    "`cnf` names a key that this request did not prove"
+  ),
+  ScopeMissing: {
+    status: 403,
+    code: "insufficient_scope",
+    description: "The access token lacks a required scope",
+    logLevel: "Warning",
+    when: "a required scope is missing"
+  },
+  VerificationUnavailable: {
+    status: 503,
+    logLevel: "Error",
+    when: "the issuer's keys cannot be had: nobody's token is bad"
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The verifier of access tokens: the pipeline, bound to this server's resource.
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import { AccessToken, fromJwt } from "./AccessToken.ts"
+import * as Check from "./Check.ts"
+import * as ConfigurationError from "./ConfigurationError.ts"
+import { fromConfig } from "./internal/fromConfig.ts"
+import { quoted } from "./internal/printable.ts"
+import * as Jwt from "./Jwt.ts"
+import { KeySet } from "./KeySet.ts"
+import { ProtectedResource } from "./ProtectedResource.ts"
+import type { CredentialsMalformed, TokenError, TokenMissing } from "./TokenError.ts"
+
+/** What a verifier can say of a token. That there is none, or no readable one, is for the HTTP edge to say. */
+export type Rejection = Exclude<TokenError, TokenMissing | CredentialsMalformed>
+
+/** Verifies the access tokens of one resource. */
+export class TokenVerifier extends Context.Tag("effect-resource-server/TokenVerifier")<
+  TokenVerifier,
+  {
+    readonly verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection>
+  }
+>() {}
+
+type Audiences = readonly [string, ...Array<string>]
+
+/** Audiences other than the resource URL, for authorization servers that cannot mint it. */
+export type AcceptedAudiences =
+  /** These, or the resource URL. */
+  | { readonly besideResource: Audiences }
+  /** These, and not the resource URL. */
+  | { readonly insteadOfResource: Audiences }
+  /**
+   * Any audience, or none: a token that the issuer minted for any other server is accepted. Only for an issuer that
+   * mints tokens for this one server. The value is the reason, which is logged as a warning at start-up.
+   */
+  | { readonly dangerouslyAcceptAnyAudience: string }
+
+/** How tokens are checked. */
+export interface JwtOptions {
+  /** The issuer, byte for byte as its tokens spell it. */
+  readonly issuer: string
+  /** The accepted values of `typ`. Default: `at+jwt`. */
+  readonly tokenTypes?: readonly [string, ...Array<string>] | undefined
+  /** The clock's tolerance for `exp`, `nbf` and `iat`, at most 5 minutes. Default: 30 seconds. */
+  readonly clockTolerance?: Duration.DurationInput | undefined
+  /** Claims that must be there besides those that the checks read. Default: none. */
+  readonly requiredClaims?: ReadonlyArray<string> | undefined
+  /** Audiences other than the resource URL. Default: the resource URL alone. */
+  readonly acceptedAudiences?: AcceptedAudiences | undefined
+  /** What an operator does with the audience, for the start-up line. */
+  readonly registrationHint?: string | undefined
+}
+
+/**
+ * Binds the pipeline to `ProtectedResource`: signature, type, issuer, audience, lifetime, binding, required claims, scopes.
+ *
+ * Logs one line when built: the audience that tokens must have. Fails with `ConfigurationError` when built. Always
+ * fresh: the same Layer given to two resources is bound to each on its own. Not checked: revocation.
+ */
+export const layerJwt = (
+  options: JwtOptions
+): Layer.Layer<TokenVerifier, ConfigurationError.ConfigurationError, ProtectedResource | KeySet> =>
+  Layer.fresh(
+    Layer.effect(
+      TokenVerifier,
+      Effect.gen(function* () {
+        const resource = yield* ProtectedResource
+        const keySet = yield* KeySet
+        const clockTolerance = yield* tolerance(options.clockTolerance ?? "30 seconds")
+        if (options.issuer === "") return yield* ConfigurationError.make("issuer", "", "is empty")
+        const audience = yield* audienceCheck(options.acceptedAudiences, resource)
+        const type = Check.tokenType(...(options.tokenTypes ?? ["at+jwt"]))
+        const issuer = Check.issuer(options.issuer)
+        const lifetime = Check.lifetime({ clockTolerance })
+        const requiredClaims = Check.requiredClaims(options.requiredClaims ?? [])
+        const scopes = Check.scopes(resource.requiredScopes)
+        yield* announce(options, resource)
+        return TokenVerifier.of({
+          verify: (token) =>
+            Jwt.verifyWith(keySet, token).pipe(
+              Effect.flatMap(type),
+              Effect.flatMap(issuer),
+              Effect.flatMap(audience),
+              Effect.flatMap(lifetime),
+              Effect.flatMap(Check.bearer),
+              Effect.flatMap(requiredClaims),
+              Effect.flatMap(scopes),
+              Effect.flatMap(fromJwt)
+            )
+        })
+      })
+    )
+  )
+
+/** `layerJwt` with every option from `Config`. */
+export const layerJwtConfig = (
+  options: Config.Config.Wrap<JwtOptions>
+): Layer.Layer<
+  TokenVerifier,
+  ConfigurationError.ConfigurationError | ConfigError.ConfigError,
+  ProtectedResource | KeySet
+> => Layer.fresh(fromConfig(options, layerJwt))
+
+/**
+ * A verifier of your own. It is used as it is: nothing is added to it, and nothing is said about the audience it accepts.
+ *
+ * The scopes that the resource requires are checked at the HTTP edge, for this verifier as for any other.
+ */
+export const layer = <R>(
+  verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection, R>
+): Layer.Layer<TokenVerifier, never, R> =>
+  Layer.fresh(
+    Layer.effect(
+      TokenVerifier,
+      Effect.map(Effect.context<R>(), (context) =>
+        TokenVerifier.of({ verify: (token) => Effect.provide(verify(token), context) })
+      )
+    )
+  )
+
+const audiencesOf = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) => {
+  if (accepted === undefined) return resource.audiences
+  if ("besideResource" in accepted) return [...resource.audiences, ...accepted.besideResource] as const
+  return "insteadOfResource" in accepted ? accepted.insteadOfResource : undefined
+}
+
+const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) =>
+  Effect.gen(function* () {
+    const option = `acceptedAudiences.${Object.keys(accepted ?? {})[0] ?? ""}`
+    const given: ReadonlyArray<string> = Object.values(accepted ?? { resource: resource.resource }).flat()
+    // An empty list or name here is an unset environment variable more often than a decision.
+    if (given.length === 0) return yield* ConfigurationError.make(option, "", "is empty")
+    const blank = given.find((value) => value.trim() === "")
+    if (blank !== undefined) return yield* ConfigurationError.make(option, blank, "is blank")
+    const audiences = audiencesOf(accepted, resource)
+    return audiences === undefined ? Effect.succeed<Jwt.Jwt> : Check.audience({ audiences })
+  })
+
+const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
+  const accepted = options.acceptedAudiences
+  if (accepted !== undefined && "dangerouslyAcceptAnyAudience" in accepted) {
+    const reason = accepted.dangerouslyAcceptAnyAudience
+    return Effect.logWarning(`Access tokens of ${options.issuer} are accepted FOR ANY AUDIENCE, because: ${reason}`)
+  }
+  const audiences = audiencesOf(accepted, resource) ?? []
+  const hint = options.registrationHint === undefined ? "" : ` (${options.registrationHint})`
+  // A bare origin is accepted in two spellings, but an operator registers the one that is advertised.
+  return accepted === undefined
+    ? Effect.logInfo(`Access tokens are accepted for aud=${resource.resource}${hint}`)
+    : Effect.logInfo(`Access tokens are accepted for aud in ${quoted(audiences)}; the resource is ${resource.resource}`)
+}
+
+const tolerance = (input: Duration.DurationInput) => {
+  const value = Duration.decode(input)
+  return Duration.lessThanOrEqualTo(value, "5 minutes")
+    ? Effect.succeed(value)
+    : ConfigurationError.make("clockTolerance", Duration.format(value), "is more than 5 minutes")
+}

@@ -1,0 +1,128 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { isSecure } from "../ResourceUrl.ts"
+import { printable } from "./printable.ts"
+
+/** Why a document could not be had, in words that are safe to log, and how long the server asked to be left alone. */
+export interface FetchFailure {
+  readonly reason: string
+  /** The status of an answer that was not 200. */
+  readonly status?: number
+  readonly retryAfterMillis?: number | undefined
+}
+
+export interface Document {
+  readonly body: Readonly<Record<string, unknown>>
+  /** `max-age` of the answer's `Cache-Control`, in milliseconds. */
+  readonly maxAgeMillis: number | undefined
+}
+
+/** The longest that one fetch may take, body included. */
+const deadline = Duration.seconds(5)
+
+/** The most bytes that are read of one answer. */
+const maxBytes = 1_048_576
+
+/**
+ * Fetches a JSON object from an issuer that may be slow, broken or hostile.
+ *
+ * 5 seconds and 1 MiB in all, counted while streaming; status 200 only, no redirects; `https` but for loopback hosts; the
+ * issuer is sent no trace headers.
+ */
+export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Effect<Document, FetchFailure> => {
+  const fail = (what: string, more?: Omit<FetchFailure, "reason">) =>
+    Effect.fail<FetchFailure>({ reason: `${printable(url)} ${what}`, ...more })
+  if (!URL.canParse(url) || !isSecure(new URL(url))) return fail("is not an https URL")
+  return HttpClient.withTracerPropagation(client, false)
+    .get(url, { headers: { accept: "application/json" } })
+    .pipe(
+      withoutRedirects,
+      Effect.catchAll(() => fail("cannot be reached")),
+      Effect.flatMap((response) =>
+        response.status === 200
+          ? Effect.map(readBody(response, fail), (body) => ({ body, maxAgeMillis: maxAge(response) }))
+          : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+              fail(`answered ${response.status}`, {
+                status: response.status,
+                retryAfterMillis: retryAfter(response.headers["retry-after"], now)
+              })
+            )
+      ),
+      Effect.timeoutFail({
+        duration: deadline,
+        onTimeout: (): FetchFailure => ({
+          reason: `${printable(url)} did not answer within ${Duration.format(deadline)}`
+        })
+      }),
+      // A client of the user's may be broken in ways of its own; that is an outage, not our defect.
+      Effect.catchAllDefect(() => fail("cannot be reached"))
+    )
+}
+
+type Fail = (what: string) => Effect.Effect<never, FetchFailure>
+
+const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =>
+  response.stream.pipe(
+    Stream.catchAll(() => Stream.fromEffect(fail("broke off"))),
+    Stream.runFoldEffect({ bytes: 0, chunks: [] as Array<Uint8Array> }, ({ bytes, chunks }, chunk) => {
+      const total = bytes + chunk.length
+      if (total > maxBytes) return fail(`answered more than ${maxBytes} bytes`)
+      chunks.push(chunk)
+      return Effect.succeed({ bytes: total, chunks })
+    }),
+    Effect.flatMap(({ bytes, chunks }) => {
+      const body = parseObject(concat(chunks, bytes))
+      return body === undefined ? fail("did not answer a JSON object") : Effect.succeed(body)
+    })
+  )
+
+const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
+  const all = new Uint8Array(bytes)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return all
+}
+
+/** A JSON object of UTF-8 bytes, without a prototype that a name could hit by accident. */
+export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes))
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
+    return Object.setPrototypeOf(value, null)
+  } catch {
+    return undefined
+  }
+}
+
+/** The fetch client follows redirects unless told not to; the others never do and ignore this. */
+const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
+    Effect.provideService(effect, FetchHttpClient.RequestInit, {
+      ...Option.getOrUndefined(init),
+      redirect: "manual"
+    })
+  )
+
+const maxAge = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
+  const cacheControl = response.headers["cache-control"] ?? ""
+  if (/(^|[\s,])no-(cache|store)([\s,]|$)/i.test(cacheControl)) return 0
+  const seconds = /(?:^|[\s,])max-age="?(\d{1,9})"?(?:[\s,]|$)/i.exec(cacheControl)?.[1]
+  return seconds === undefined ? undefined : Number(seconds) * 1000
+}
+
+/** `Retry-After` in milliseconds from now: seconds or a date (RFC 9110 section 10.2.3). */
+const retryAfter = (header: string | undefined, now: number): number | undefined => {
+  if (header === undefined) return undefined
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}

@@ -1,0 +1,112 @@
+import { decodeBase64Url } from "./jose.ts"
+
+/** What each algorithm asks of a key (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
+const requirements = {
+  RS256: { kty: "RSA" },
+  RS384: { kty: "RSA" },
+  RS512: { kty: "RSA" },
+  PS256: { kty: "RSA" },
+  PS384: { kty: "RSA" },
+  PS512: { kty: "RSA" },
+  ES256: { kty: "EC", crv: "P-256" },
+  ES384: { kty: "EC", crv: "P-384" },
+  ES512: { kty: "EC", crv: "P-521" },
+  EdDSA: { kty: "OKP", crv: "Ed25519" },
+  Ed25519: { kty: "OKP", crv: "Ed25519" }
+} as const
+
+/** The asymmetric signature algorithms that can be allowed. There is no `none` and no HMAC to allow. */
+export type Algorithm = keyof typeof requirements
+
+export const isAlgorithm = (alg: unknown): alg is Algorithm =>
+  typeof alg === "string" && Object.hasOwn(requirements, alg)
+
+const coordinateBytes: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32 }
+
+/** Members that only private or symmetric keys have (RFC 7518 section 6). */
+const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
+
+/** A usable member of a key set: what it says of itself, and the allowed algorithms it fits. */
+export interface UsableJwk {
+  readonly jwk: Readonly<Record<string, unknown>>
+  readonly keyId: string | undefined
+  readonly algorithms: ReadonlyArray<Algorithm>
+}
+
+/** Why a member is never used. `secret` marks material that must not be public. */
+export interface UnusableJwk {
+  readonly unusable: string
+  readonly secret?: true
+}
+
+/**
+ * Judges one member of a key set (RFC 7517 section 5: what cannot be used is ignored, and the rest still counts).
+ *
+ * The public members alone are passed on. What only a cryptographic library can tell, such as a point off its curve, is
+ * not judged here.
+ */
+export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJwk | UnusableJwk => {
+  if (typeof member !== "object" || member === null || Array.isArray(member)) return { unusable: "not an object" }
+  const own = (name: string): unknown =>
+    Object.hasOwn(member, name) ? (member as Record<string, unknown>)[name] : undefined
+  if (own("kty") === "oct") return { unusable: "a symmetric key", secret: true }
+  if (secretMembers.some((name) => Object.hasOwn(member, name))) return { unusable: "private material", secret: true }
+
+  const keyId = own("kid")
+  if (keyId !== undefined && typeof keyId !== "string") return { unusable: "a kid that is no string" }
+  if (own("use") !== undefined && own("use") !== "sig") return { unusable: "not for signatures (use)" }
+  const operations = own("key_ops")
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) {
+    return { unusable: "not for verification (key_ops)" }
+  }
+  const kty = own("kty")
+  const crv = own("crv")
+  const algorithms = [...allowed].filter((algorithm) => {
+    const needed = requirements[algorithm]
+    return kty === needed.kty && (!("crv" in needed) || crv === needed.crv) && agrees(own("alg"), algorithm)
+  })
+  if (algorithms.length === 0) return { unusable: "no allowed algorithm fits (kty, crv, alg)" }
+  const weakness = kty === "RSA" ? rsaWeakness(own("n"), own("e")) : coordinateWeakness(String(crv), own("x"), own("y"))
+  if (weakness !== undefined) return { unusable: weakness }
+
+  const jwk =
+    kty === "RSA" ? { kty, n: own("n"), e: own("e") } : { kty, crv, x: own("x"), ...(kty === "EC" && { y: own("y") }) }
+  return { jwk, keyId, algorithms }
+}
+
+/** A key is for the one algorithm it names. `EdDSA` on an Ed25519 key and `Ed25519` are two names of one (RFC 9864). */
+const agrees = (keyAlgorithm: unknown, algorithm: Algorithm): boolean =>
+  keyAlgorithm === undefined || canonical(keyAlgorithm) === canonical(algorithm)
+
+const canonical = (algorithm: unknown): unknown => (algorithm === "EdDSA" ? "Ed25519" : algorithm)
+
+const bytesOf = (value: unknown): Uint8Array | undefined =>
+  typeof value === "string" && /^[A-Za-z0-9_-]+$/.test(value) && value.length % 4 !== 1
+    ? decodeBase64Url(value)
+    : undefined
+
+/** RFC 7518 section 3.3 asks for 2048 bits. An exponent of 1 makes every message its own signature. */
+const rsaWeakness = (n: unknown, e: unknown): string | undefined => {
+  const modulus = bytesOf(n)
+  const exponent = bytesOf(e)
+  if (modulus === undefined || exponent === undefined) return "a malformed RSA key"
+  const bits = bitLength(modulus)
+  if (bits < 2048 || bits > 16384) return `an RSA key of ${bits} bits`
+  if (modulus[modulus.length - 1]! % 2 === 0) return "an even RSA modulus"
+  const size = bitLength(exponent)
+  if (size < 2 || size > 64 || exponent[exponent.length - 1]! % 2 === 0) return "a bad RSA exponent"
+  return undefined
+}
+
+const coordinateWeakness = (crv: string, x: unknown, y: unknown): string | undefined => {
+  const length = coordinateBytes[crv]
+  const coordinates = crv === "Ed25519" ? [x] : [x, y]
+  return coordinates.every((coordinate) => bytesOf(coordinate)?.length === length)
+    ? undefined
+    : `a malformed ${crv} key`
+}
+
+const bitLength = (bytes: Uint8Array): number => {
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return first === -1 ? 0 : (bytes.length - first - 1) * 8 + (32 - Math.clz32(bytes[first]!))
+}

@@ -1,0 +1,79 @@
+import * as Effect from "effect/Effect"
+import type { VerificationKey } from "../KeySet.ts"
+import { importKey } from "./jose.ts"
+import { type Algorithm, judge } from "./jwk.ts"
+import { printable } from "./printable.ts"
+
+/** Signature checks that one token may cost. */
+const maxCandidates = 4
+
+/** Keys by algorithm, then by `kid`; keys without one are under `undefined`. */
+export type Index = ReadonlyMap<Algorithm, ReadonlyMap<string | undefined, ReadonlyArray<VerificationKey>>>
+
+export const lookUp = (
+  index: Index,
+  { algorithm, keyId }: { readonly algorithm: Algorithm; readonly keyId: string | undefined }
+): ReadonlyArray<VerificationKey> => {
+  const fitting = index.get(algorithm)
+  if (fitting === undefined) return []
+  const found = keyId === undefined ? [...fitting.values()].flat() : (fitting.get(keyId) ?? [])
+  return found.length > maxCandidates ? [] : found
+}
+
+export const hasKeyId = (index: Index, keyId: string | undefined): boolean =>
+  keyId !== undefined && [...index.values()].some((keys) => keys.has(keyId))
+
+/** Why a key, named by its position, is not used; or that it is one of several that are. */
+export interface Problem {
+  readonly key: string
+  readonly reason: string
+  readonly secret: boolean
+}
+
+export const describe = ({ key, reason }: Problem): string => `${key} is ${reason}`
+
+/** Prepares every usable member for every allowed algorithm it fits, and says what is wrong with the others. */
+export const make = (members: ReadonlyArray<unknown>, allowed: ReadonlySet<Algorithm>) =>
+  Effect.gen(function* () {
+    const index = new Map<Algorithm, Map<string | undefined, Array<VerificationKey>>>()
+    const problems: Array<Problem> = []
+    for (const [position, member] of members.entries()) {
+      const key = `key ${position + 1}`
+      const judged = judge(member, allowed)
+      if ("unusable" in judged) {
+        problems.push({ key, reason: judged.unusable, secret: judged.secret === true })
+        continue
+      }
+      for (const algorithm of judged.algorithms) {
+        const verify = yield* Effect.option(Effect.tryPromise(() => importKey(judged.jwk, algorithm)))
+        if (verify._tag === "None") {
+          problems.push({ key, reason: `no valid ${algorithm} key`, secret: false })
+          continue
+        }
+        const byId = index.get(algorithm) ?? new Map<string | undefined, Array<VerificationKey>>()
+        index.set(algorithm, byId)
+        const same = byId.get(judged.keyId) ?? []
+        byId.set(judged.keyId, [...same, { keyId: judged.keyId, verify: verify.value }])
+        if (same.length > 0 && judged.keyId !== undefined) {
+          problems.push({ key, reason: `one of several ${algorithm} keys with its kid`, secret: false })
+        }
+      }
+    }
+    return { index: index as Index, problems: problems as ReadonlyArray<Problem> }
+  })
+
+/** Logs what is wrong with a set when that changes, and not at every refresh. */
+export const reporter = (source: string) => {
+  let reported = ""
+  return (problems: ReadonlyArray<Problem>) =>
+    Effect.suspend(() => {
+      const text = problems.slice(0, 20).map(describe).join("; ")
+      if (text === reported) return Effect.void
+      reported = text
+      if (text === "") return Effect.void
+      const name = printable(source)
+      return problems.some((problem) => problem.secret)
+        ? Effect.logError(`The issuer publishes secret key material at ${name}: ${text}`)
+        : Effect.logInfo(`Some keys of ${name} are not used: ${text}`)
+    })
+}

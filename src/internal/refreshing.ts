@@ -1,0 +1,125 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import type * as Scope from "effect/Scope"
+import { VerificationUnavailable } from "../TokenError.ts"
+import type { FetchFailure } from "./fetchJson.ts"
+
+/** A remote value that is kept while its source is slow or down. */
+export interface Refreshing<A> {
+  /**
+   * The value. The first call loads it, and all that come meanwhile share that one load. One past its freshness is
+   * still served at once while a load goes on behind; one past its hard age never is.
+   */
+  readonly get: Effect.Effect<A, VerificationUnavailable>
+  /**
+   * The value after a new load, or as it is if the last load succeeded less than a cooldown ago. Fails while the last
+   * load failed: what the source would say is then not known.
+   */
+  readonly renewed: Effect.Effect<A, VerificationUnavailable>
+}
+
+/** What a load brings: the value, and how long its source says it stays fresh. */
+export interface Loaded<A> {
+  readonly value: A
+  readonly maxAgeMillis: number | undefined
+}
+
+/** The longest that a source may ask to be left alone by `Retry-After`. */
+const longestRetryAfter = Duration.toMillis("10 minutes")
+
+/**
+ * Keeps a remote value.
+ *
+ * Its source is asked at most once per cooldown, whatever happens; after failures in a row the wait doubles, up to four
+ * cooldowns, or lasts as long as `Retry-After` says, up to 10 minutes. A load belongs to the scope and not to its
+ * first caller: that caller's interruption disturbs no other.
+ */
+export const make = <A>(options: {
+  readonly load: Effect.Effect<Loaded<A>, FetchFailure>
+  readonly freshFor: Duration.Duration
+  readonly usableFor: Duration.Duration
+  readonly cooldown: Duration.Duration
+}): Effect.Effect<Refreshing<A>, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => {
+    const freshFor = Duration.toMillis(options.freshFor)
+    const usableFor = Duration.toMillis(options.usableFor)
+    const cooldown = Duration.toMillis(options.cooldown)
+
+    // Plain variables: a fiber is only ever suspended between the steps below, never within one.
+    let current: { readonly value: A; readonly loadedAt: number; readonly staleAt: number } | undefined
+    let pending: Deferred.Deferred<A, VerificationUnavailable> | undefined
+    let nextLoadAt = Number.NEGATIVE_INFINITY
+    let failures = 0
+    let lastFailure: string | undefined
+
+    const succeeded = ({ maxAgeMillis, value }: Loaded<A>, now: number): A => {
+      const fresh = Math.min(Math.max(maxAgeMillis ?? freshFor, cooldown), freshFor)
+      current = { value, loadedAt: now, staleAt: now + fresh }
+      nextLoadAt = now + cooldown
+      failures = 0
+      lastFailure = undefined
+      return value
+    }
+
+    const failed = ({ reason, retryAfterMillis = 0 }: FetchFailure, now: number): VerificationUnavailable => {
+      const backoff = cooldown * Math.min(2 ** failures, 4)
+      failures += 1
+      lastFailure = reason
+      nextLoadAt = now + Math.max(backoff, Math.min(retryAfterMillis, longestRetryAfter))
+      return unavailable(now)
+    }
+
+    const unavailable = (now: number) =>
+      new VerificationUnavailable({
+        reason: lastFailure ?? "not loaded yet",
+        retryAfter: Math.max(1, Math.ceil((nextLoadAt - now) / 1000))
+      })
+
+    const settle = Effect.flatMap(Effect.either(options.load), (result) =>
+      Effect.map(Clock.currentTimeMillis, (now) =>
+        result._tag === "Right" ? Exit.succeed(succeeded(result.right, now)) : Exit.fail(failed(result.left, now))
+      )
+    )
+
+    const start = Effect.suspend(() => {
+      const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
+      return settle.pipe(
+        // Interruptible, so that its deadline and the end of the scope can stop it; in the background even so.
+        Effect.interruptible,
+        Effect.flatten,
+        Effect.onExit((exit) => {
+          pending = undefined
+          return Deferred.done(deferred, exit)
+        }),
+        Effect.ignore,
+        Effect.forkIn(scope),
+        Effect.uninterruptible,
+        Effect.as(deferred)
+      )
+    })
+
+    const load = Effect.flatMap(start, Deferred.await)
+
+    return {
+      get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (current !== undefined && now - current.loadedAt < usableFor) {
+          const { staleAt, value } = current
+          const due = now >= staleAt && pending === undefined && now >= nextLoadAt
+          return due ? Effect.as(start, value) : Effect.succeed(value)
+        }
+        if (pending !== undefined) return Deferred.await(pending)
+        return now >= nextLoadAt ? load : Effect.fail(unavailable(now))
+      }),
+      renewed: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (pending !== undefined) return Deferred.await(pending)
+        if (now >= nextLoadAt) return load
+        return current === undefined || lastFailure !== undefined
+          ? Effect.fail(unavailable(now))
+          : Effect.succeed(current.value)
+      })
+    }
+  })
