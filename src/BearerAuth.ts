@@ -87,10 +87,9 @@ const refuse = <E extends TokenError>(error: E, token?: Redacted.Redacted): Effe
 /** One line: the tag, the reason, and what may be shown of the token. */
 const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
   Effect.flatMap(token === undefined ? Effect.succeed({}) : Jwt.describe(token), (description) =>
-    Effect.logWithLevel(
-      LogLevel.fromLiteral(answers[error._tag].logLevel),
-      `Access token rejected: ${error._tag}: ${error.message}`
-    ).pipe(Effect.annotateLogs(description))
+    Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), `Request rejected: ${error.message}`).pipe(
+      Effect.annotateLogs({ error: error._tag, ...description })
+    )
   )
 
 /**

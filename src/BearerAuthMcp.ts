@@ -3,7 +3,7 @@
  */
 import type * as McpSchema from "@effect/ai/McpSchema"
 import * as McpServer from "@effect/ai/McpServer"
-import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,6 +18,9 @@ import type { TokenVerifier } from "./TokenVerifier.ts"
  *
  * `path` is read from `ProtectedResource` unless given. GET and DELETE are answered 405: the server keeps no sessions and
  * opens no streams of its own.
+ *
+ * All MCP servers of one build share one registry of tools (so does `McpServer.layerHttpRouter`): to serve two resources with
+ * different tools from one process, wrap each whole server in `Layer.fresh`.
  */
 export const layerHttpRouter = (options: {
   readonly name: string
@@ -28,22 +31,21 @@ export const layerHttpRouter = (options: {
   ConfigurationError.ConfigurationError,
   ProtectedResource.ProtectedResource | TokenVerifier | HttpLayerRouter.HttpRouter
 > =>
-  Layer.fresh(
-    Layer.unwrapEffect(
-      Effect.map(ProtectedResource.ProtectedResource, (resource) => {
-        const path = options.path ?? resource.path
-        return Layer.mergeAll(
-          McpServer.layerHttpRouter({ ...options, path }),
-          methodNotAllowed,
-          AccessToken.layerRequest
-        )
-      })
-    ).pipe(Layer.provide(BearerAuth.layer))
+  // Not fresh: `McpServer.toolkit` and its like find the server's registry by the memoization of one shared Layer.
+  Layer.unwrapEffect(
+    Effect.map(ProtectedResource.ProtectedResource, (resource) => {
+      const path = options.path ?? resource.path
+      return Layer.mergeAll(
+        McpServer.layerHttpRouter({ ...options, path }),
+        methodNotAllowed(path),
+        AccessToken.layerRequest
+      )
+    })
+  ).pipe(Layer.provide(BearerAuth.layer))
+
+const methodNotAllowed = (path: `/${string}`) =>
+  HttpLayerRouter.addAll(
+    (["GET", "DELETE"] as const).map((method) =>
+      HttpLayerRouter.route(method, path, HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
+    )
   )
-
-const notAllowed = Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
-
-const methodNotAllowed = Layer.merge(
-  ProtectedResource.add("GET", "/", notAllowed),
-  ProtectedResource.add("DELETE", "/", notAllowed)
-)

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import { parseObject } from "./internal/fetchJson.ts"
 import { decodeBase64Url } from "./internal/jose.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
-import { type Algorithm, KeySet } from "./KeySet.ts"
+import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
 import {
   AlgorithmNotAllowed,
   CriticalHeaderUnsupported,
@@ -127,11 +127,19 @@ const checkSignature = (keySet: KeySet["Type"], token: string, { algorithm, keyI
       return yield* new KeyNotFound({ algorithm, ...shown })
     }
     for (const key of keys) {
-      const verified = key.verify(token)
-      if (typeof verified === "boolean" ? verified : yield* Effect.promise(() => verified)) return
+      if (yield* isSignedBy(key, token)) return
     }
     return yield* new SignatureInvalid()
   })
+
+/** A key of the user's own may throw what it likes: that is a signature which does not hold, not our defect. */
+const isSignedBy = (key: VerificationKey, token: string): Effect.Effect<boolean> =>
+  Effect.try(() => key.verify(token)).pipe(
+    Effect.flatMap((verified) =>
+      typeof verified === "boolean" ? Effect.succeed(verified) : Effect.tryPromise(() => verified)
+    ),
+    Effect.orElseSucceed(() => false)
+  )
 
 /** The token's `alg` if it is a known one; else `other`, for it is the sender's to choose. */
 const knownAlgorithm = (alg: unknown): string =>

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
@@ -175,7 +176,7 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
       find: (header) =>
         Effect.flatMap(keys.get, (index) => {
           const found = keyIndex.lookUp(index, header)
-          if (found.length > 0 || keyIndex.hasKeyId(index, header.keyId)) return Effect.succeed(found)
+          if (found.length > 0 || keyIndex.hasKeyId(index, header)) return Effect.succeed(found)
           return Effect.map(keys.renewed, (renewed) => keyIndex.lookUp(renewed, header))
         })
     })
@@ -201,9 +202,18 @@ const allowedAlgorithms = (options: Options) =>
     return allowed as ReadonlySet<Algorithm>
   })
 
-const duration = (option: string, input: Duration.DurationInput) => {
-  const value = Duration.decode(input)
-  return Duration.isFinite(value) && Duration.toMillis(value) > 0
-    ? Effect.succeed(value)
-    : ConfigurationError.make(option, Duration.format(value), "is not a finite time above zero")
-}
+const duration = (option: string, input: Duration.DurationInput) =>
+  Option.match(
+    Option.filter(
+      Duration.decodeUnknown(input),
+      (value) => Duration.isFinite(value) && Duration.greaterThan(value, Duration.zero)
+    ),
+    {
+      onSome: Effect.succeed,
+      onNone: () => ConfigurationError.make(
+          option,
+          Duration.isDuration(input) ? Duration.format(input) : String(input),
+          "is not a finite time above zero"
+        )
+    }
+  )

@@ -65,7 +65,7 @@ export const parse = (option: string, value: string): Parsed<URL> => {
   if (value === "") return wrong("is empty")
   // The URL parser forgives and rewrites these; an identifier that is compared as a string must not depend on that.
   if (/[^\x21-\x7e\u00a1-\uffff]|\\/.test(value)) return wrong("has white space, control characters or a backslash")
-  if (!/^https?:\/\//i.test(value)) return wrong("is not an absolute https:// URL")
+  if (!/^https?:\/\/[^/]/i.test(value)) return wrong("is not an absolute https:// URL")
   if (!URL.canParse(value)) return wrong("is not a valid URL")
   const url = new URL(value)
   if (/^[^/]*\/\/[^/?#]*@/.test(value)) return wrong("must not have user info")

@@ -43,17 +43,23 @@ export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Ef
     .get(url, { headers: { accept: "application/json" } })
     .pipe(
       withoutRedirects,
-      Effect.catchAll(() => fail("cannot be reached")),
+      // A client of the user's may take other statuses for errors.
+      Effect.catchAll((error) => ("response" in error ? Effect.succeed(error.response) : fail("cannot be reached"))),
       Effect.flatMap((response) =>
         response.status === 200
           ? Effect.map(readBody(response, fail), (body) => ({ body, maxAgeMillis: maxAge(response) }))
-          : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              fail(`answered ${response.status}`, {
-                status: response.status,
-                retryAfterMillis: retryAfter(response.headers["retry-after"], now)
-              })
+          : Effect.zipRight(
+              release(response),
+              Effect.flatMap(Clock.currentTimeMillis, (now) =>
+                fail(`answered ${response.status}`, {
+                  status: response.status,
+                  retryAfterMillis: retryAfter(response.headers["retry-after"], now)
+                })
+              )
             )
       ),
+      // The deadline holds even where the client does not let itself be interrupted.
+      Effect.disconnect,
       Effect.timeoutFail({
         duration: deadline,
         onTimeout: (): FetchFailure => ({
@@ -81,6 +87,10 @@ const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =
       return body === undefined ? fail("did not answer a JSON object") : Effect.succeed(body)
     })
   )
+
+/** Lets go of a body that nobody reads, which would hold its connection until it is garbage: starts to read it, and stops. */
+const release = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.raceFirst(Effect.exit(Stream.runDrain(response.stream)), Effect.yieldNow())
 
 const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
   const all = new Uint8Array(bytes)

@@ -14,18 +14,19 @@ export const hint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<stri
 /** The cause of an audience mismatch. An audience that is no URL at all is what servers mint when no `resource` was sent. */
 export const audienceHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
   if (actual.length === 0) return `the token names no audience; ${notIndicated}`
-  return (
-    hint(expected, actual) ??
-    (actual.some((one) => URL.canParse(one)) ? undefined : `a client id or name where a URL belongs; ${notIndicated}`)
-  )
+  const near = hint(expected, actual)
+  if (near !== undefined || actual.some(isUrl) || !expected.some(isUrl)) return near
+  return `a client id or name where a URL belongs; ${notIndicated}`
 }
 
 const notIndicated =
   "either the client sent no resource parameter, or the URL is not registered as a resource indicator at the authorization server"
 
+const isUrl = (text: string): boolean => URL.canParse(text)
+
 /** The parts in which two URLs of one host differ, or `undefined` if they share too little for a slip. */
 const differ = (expected: string, actual: string): ReadonlyArray<string> | undefined => {
-  if (!URL.canParse(expected) || !URL.canParse(actual)) return undefined
+  if (expected === actual || !URL.canParse(expected) || !URL.canParse(actual)) return undefined
   const one = new URL(expected)
   const other = new URL(actual)
   const sameHost = one.hostname === other.hostname

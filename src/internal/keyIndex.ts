@@ -20,8 +20,11 @@ export const lookUp = (
   return found.length > maxCandidates ? [] : found
 }
 
-export const hasKeyId = (index: Index, keyId: string | undefined): boolean =>
-  keyId !== undefined && [...index.values()].some((keys) => keys.has(keyId))
+/** Whether the set has the token's `kid`, be it for another algorithm; for a token without one, any key that fits. */
+export const hasKeyId = (
+  index: Index,
+  { algorithm, keyId }: { readonly algorithm: Algorithm; readonly keyId: string | undefined }
+): boolean => (keyId === undefined ? index.has(algorithm) : [...index.values()].some((keys) => keys.has(keyId)))
 
 /** Why a key, named by its position, is not used; or that it is one of several that are. */
 export interface Problem {
@@ -67,13 +70,15 @@ export const reporter = (source: string) => {
   let reported = ""
   return (problems: ReadonlyArray<Problem>) =>
     Effect.suspend(() => {
-      const text = problems.slice(0, 20).map(describe).join("; ")
+      const secrets = problems.filter((problem) => problem.secret)
+      const others = problems.filter((problem) => !problem.secret)
+      const text = [...secrets, ...others].slice(0, 20).map(describe).join("; ")
       if (text === reported) return Effect.void
       reported = text
       if (text === "") return Effect.void
       const name = printable(source)
-      return problems.some((problem) => problem.secret)
+      return secrets.length > 0
         ? Effect.logError(`The issuer publishes secret key material at ${name}: ${text}`)
-        : Effect.logInfo(`Some keys of ${name} are not used: ${text}`)
+        : Effect.logInfo(`Not all keys of ${name} are in order: ${text}`)
     })
 }

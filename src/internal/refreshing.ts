@@ -1,9 +1,11 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { VerificationUnavailable } from "../TokenError.ts"
 import type { FetchFailure } from "./fetchJson.ts"
@@ -49,7 +51,7 @@ export const make = <A>(options: {
     const usableFor = Duration.toMillis(options.usableFor)
     const cooldown = Duration.toMillis(options.cooldown)
 
-    // Plain variables: a fiber is only ever suspended between the steps below, never within one.
+    // Plain variables: what must not be torn apart is one synchronous step below.
     let current: { readonly value: A; readonly loadedAt: number; readonly staleAt: number } | undefined
     let pending: Deferred.Deferred<A, VerificationUnavailable> | undefined
     let nextLoadAt = Number.NEGATIVE_INFINITY
@@ -79,28 +81,38 @@ export const make = <A>(options: {
         retryAfter: Math.max(1, Math.ceil((nextLoadAt - now) / 1000))
       })
 
-    const settle = Effect.flatMap(Effect.either(options.load), (result) =>
-      Effect.map(Clock.currentTimeMillis, (now) =>
-        result._tag === "Right" ? Exit.succeed(succeeded(result.right, now)) : Exit.fail(failed(result.left, now))
+    const settle = (exit: Exit.Exit<Loaded<A>, FetchFailure>, now: number) => {
+      pending = undefined
+      if (Exit.isSuccess(exit)) return Effect.succeed(succeeded(exit.value, now))
+      // A defect, or the end of the scope, is an outage to those who wait: nobody's token is bad.
+      const failure = Option.getOrElse(Cause.failureOption(exit.cause), () => ({ reason: "the load broke off" }))
+      const unavailable = Effect.fail(failed(failure, now))
+      if (Cause.isInterrupted(exit.cause) || current === undefined || now - current.loadedAt >= usableFor) {
+        return unavailable
+      }
+      const age = Duration.format(Duration.millis(now - current.loadedAt))
+      return Effect.zipRight(
+        Effect.logWarning(`A refresh failed, what was loaded ${age} ago stays in use: ${failure.reason}`),
+        unavailable
       )
-    )
+    }
 
-    const start = Effect.suspend(() => {
-      const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
-      return settle.pipe(
-        // Interruptible, so that its deadline and the end of the scope can stop it; in the background even so.
-        Effect.interruptible,
-        Effect.flatten,
-        Effect.onExit((exit) => {
-          pending = undefined
-          return Deferred.done(deferred, exit)
-        }),
-        Effect.ignore,
-        Effect.forkIn(scope),
-        Effect.uninterruptible,
-        Effect.as(deferred)
-      )
-    })
+    // Uninterruptible as a whole: an interruption that fell between its steps would leave `pending` forever. It looks for
+    // itself whether a load is pending, for a fiber may have been suspended since its caller looked.
+    const start = Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (pending !== undefined) return Effect.succeed(pending)
+        const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
+        return Effect.interruptible(options.load).pipe(
+          Effect.exit,
+          Effect.zip(Clock.currentTimeMillis),
+          Effect.flatMap(([exit, now]) => settle(exit, now)),
+          Effect.intoDeferred(deferred),
+          Effect.forkIn(scope),
+          Effect.as(deferred)
+        )
+      })
+    )
 
     const load = Effect.flatMap(start, Deferred.await)
 

@@ -1,0 +1,109 @@
+/**
+ * MCP clients as they come: the MCP SDK, which knows nothing but the server's URL and finds the rest out.
+ */
+import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth-extensions.js"
+import { type OAuthClientProvider, UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
+import type { OAuthClientInformationMixed, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js"
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
+
+/** One request that a client made on its way, as `GET 200 http://...`. */
+export type Trace = (line: string) => void
+
+/** A machine's credentials, and whose they are: no other server may see them. */
+export interface Credentials {
+  readonly id: string
+  readonly secret: string
+  readonly issuer: string
+}
+
+/** Calls a tool as a machine: client credentials. */
+export const callAsMachine = (url: string, { id, issuer, secret }: Credentials, tool: string, trace: Trace) =>
+  callTool(
+    url,
+    new ClientCredentialsProvider({ clientId: id, clientSecret: secret, expectedIssuer: issuer, scope: "notes:read" }),
+    tool,
+    trace
+  )
+
+/** Calls a tool as a user: dynamic registration, then an authorization code with PKCE. */
+export const callAsUser = (url: string, tool: string, trace: Trace) =>
+  callTool(url, new Browserless(trace), tool, trace)
+
+const callTool = async (url: string, authProvider: OAuthClientProvider, tool: string, trace: Trace) => {
+  const connect = async () => {
+    const client = new Client({ name: "example", version: "1.0.0" })
+    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch: traced(trace) })
+    try {
+      // The SDK's own types disagree under exactOptionalPropertyTypes.
+      await client.connect(transport as Transport)
+      return client
+    } catch (error) {
+      // Thrown once the user has been sent to the authorization server; here they are back already, with a code.
+      if (!(error instanceof UnauthorizedError && authProvider instanceof Browserless)) throw error
+      await transport.finishAuth(authProvider.code)
+      return undefined
+    }
+  }
+  const client = (await connect()) ?? (await connect())
+  if (client === undefined) throw new Error("not authorized")
+  const result = await client.callTool({ name: tool, arguments: {} })
+  await client.close()
+  return { text: (result.content as ReadonlyArray<{ text: string }>)[0]?.text ?? "", isError: result.isError === true }
+}
+
+const traced =
+  (trace: Trace) =>
+  async (url: string | URL, init?: RequestInit): Promise<Response> => {
+    const response = await fetch(url, init)
+    trace(`${(init?.method ?? "GET").padEnd(4)} ${response.status} ${url}`)
+    return response
+  }
+
+/** A user whose browser is this class: it follows redirects, keeps cookies, and hands back the code. */
+class Browserless implements OAuthClientProvider {
+  code = ""
+  readonly redirectUrl = "http://127.0.0.1/callback"
+  readonly clientMetadata = {
+    client_name: "example",
+    redirect_uris: [this.redirectUrl],
+    grant_types: ["authorization_code"],
+    response_types: ["code"],
+    token_endpoint_auth_method: "none"
+  }
+  #registration: OAuthClientInformationMixed | undefined
+  #tokens: OAuthTokens | undefined
+  #codeVerifier = ""
+  readonly #trace: Trace
+
+  constructor(trace: Trace) {
+    this.#trace = trace
+  }
+
+  clientInformation = () => this.#registration
+  saveClientInformation = (registration: OAuthClientInformationMixed) => void (this.#registration = registration)
+  tokens = () => this.#tokens
+  saveTokens = (tokens: OAuthTokens) => void (this.#tokens = tokens)
+  codeVerifier = () => this.#codeVerifier
+  saveCodeVerifier = (codeVerifier: string) => void (this.#codeVerifier = codeVerifier)
+
+  async redirectToAuthorization(url: URL) {
+    const cookies = new Map<string, string>()
+    let next = url
+    for (let hops = 0; !next.href.startsWith(this.redirectUrl); hops++) {
+      if (hops > 10) throw new Error(`${url.origin} redirects for ever`)
+      const cookie = [...cookies].map((pair) => pair.join("=")).join("; ")
+      const response = await fetch(next, { redirect: "manual", headers: { cookie } })
+      this.#trace(`GET  ${response.status} ${next.origin}${next.pathname}`)
+      for (const line of response.headers.getSetCookie()) {
+        const [name = "", value = ""] = line.split(";", 1)[0]!.split(/=(.*)/)
+        cookies.set(name, value)
+      }
+      const location = response.headers.get("location")
+      if (location === null) throw new Error(`${next.href} answered ${response.status}: ${await response.text()}`)
+      next = new URL(location, next)
+    }
+    this.code = next.searchParams.get("code") ?? ""
+  }
+}

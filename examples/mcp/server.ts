@@ -1,0 +1,64 @@
+/**
+ * An MCP server that accepts only tokens minted for it.
+ */
+import * as McpServer from "@effect/ai/McpServer"
+import * as Tool from "@effect/ai/Tool"
+import * as Toolkit from "@effect/ai/Toolkit"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { AccessToken, ProtectedResource, ResourceServer, TokenError } from "effect-resource-server"
+import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createServer } from "node:http"
+
+const Tools = Toolkit.make(
+  Tool.make("whoami", {
+    description: "Says whose token this is",
+    success: Schema.String,
+    dependencies: [AccessToken.AccessToken]
+  }),
+  Tool.make("erase_notes", {
+    description: "Erases all notes; needs the scope notes:admin",
+    success: Schema.String,
+    failure: TokenError.ScopeMissing,
+    dependencies: [AccessToken.AccessToken]
+  })
+)
+
+const ToolHandlers = Tools.toLayer({
+  whoami: () =>
+    Effect.map(AccessToken.AccessToken, ({ clientId, scopes, subject }) =>
+      [`subject ${subject}`, `client ${clientId}`, `scopes ${[...scopes].join(" ")}`].join(", ")
+    ),
+  erase_notes: () => Effect.as(AccessToken.requireScopes("notes:admin"), "all notes are erased")
+})
+
+const Mcp = McpServer.toolkit(Tools).pipe(
+  Layer.provide(ToolHandlers),
+  Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "notes", version: "1.0.0" }))
+)
+
+/** The whole server. Its path is written once, here; where the issuer keeps its keys it finds out. */
+export const layer = (options: { readonly issuer: string; readonly port: number }) =>
+  HttpLayerRouter.serve(Layer.mergeAll(Mcp, ProtectedResource.layerMetadataRoute), {
+    disableLogger: true,
+    disableListenLog: true
+  }).pipe(
+    Layer.provide(
+      ResourceServer.layer({
+        issuer: options.issuer,
+        baseUrl: `http://127.0.0.1:${options.port}`,
+        path: "/mcp",
+        requiredScopes: ["notes:read"],
+        scopesSupported: ["notes:read", "notes:admin"],
+        resourceName: "Notes",
+        // None, so that the expired token of the example need not be waited for. Servers leave this out: 30 seconds.
+        clockTolerance: 0
+      })
+    ),
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provide(NodeHttpServer.layer(createServer, { port: options.port, host: "127.0.0.1" }))
+  )

@@ -1,0 +1,138 @@
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as TokenError from "../src/TokenError.ts"
+
+type Tag = TokenError.TokenError["_tag"]
+
+/** One of each, total by the compiler, with the message that a log shows. */
+const messages: { readonly [T in Tag]: readonly [Extract<TokenError.TokenError, { _tag: T }>, string] } = {
+  TokenMissing: [new TokenError.TokenMissing(), "the request carries no bearer token"],
+  CredentialsMalformed: [new TokenError.CredentialsMalformed({ reason: "two headers" }), "two headers"],
+  TokenMalformed: [new TokenError.TokenMalformed({ reason: "not three segments" }), "not three segments"],
+  AlgorithmNotAllowed: [
+    new TokenError.AlgorithmNotAllowed({ expected: ["RS256", "ES256"], actual: "none" }),
+    "algorithm none is not one of RS256, ES256"
+  ],
+  CriticalHeaderUnsupported: [
+    new TokenError.CriticalHeaderUnsupported(),
+    "the token asks for a critical header extension; none is supported"
+  ],
+  KeyNotFound: [
+    new TokenError.KeyNotFound({ algorithm: "RS256", keyId: "k1" }),
+    "no usable key of the issuer fits kid k1 and RS256"
+  ],
+  SignatureInvalid: [new TokenError.SignatureInvalid(), "the signature does not verify"],
+  TypeMismatch: [
+    new TokenError.TypeMismatch({ expected: ["at+jwt", "JWT"], actual: "other" }),
+    'expected typ "at+jwt", "JWT", got "other"'
+  ],
+  IssuerMismatch: [
+    new TokenError.IssuerMismatch({ expected: "https://a", actual: "https://b" }),
+    'expected issuer "https://a", got "https://b"'
+  ],
+  AudienceMismatch: [
+    new TokenError.AudienceMismatch({ expected: ["https://a", "https://a/"], actual: ["x", "y"], hint: "a client id" }),
+    'expected audience "https://a", "https://a/", got "x", "y": a client id'
+  ],
+  Expired: [new TokenError.Expired({ expiresAt: 100, now: 130.2 }), "the token expired 31 seconds ago"],
+  NotYetValid: [
+    new TokenError.NotYetValid({ claim: "nbf", validFrom: 160, now: 100 }),
+    "the token's nbf is 60 seconds ahead"
+  ],
+  ClaimInvalid: [new TokenError.ClaimInvalid({ claim: "exp", reason: "is missing" }), "claim exp is missing"],
+  BindingMismatch: [
+    new TokenError.BindingMismatch(),
+    "the token is bound to a key (cnf) that this request did not prove"
+  ],
+  ScopeMissing: [
+    new TokenError.ScopeMissing({ required: ["a", "b"], granted: ["a"] }),
+    'expected scopes "a", "b", got "a"'
+  ],
+  VerificationUnavailable: [
+    new TokenError.VerificationUnavailable({ reason: "https://as.example/jwks answered 500", retryAfter: 30 }),
+    "https://as.example/jwks answered 500"
+  ]
+}
+const rows = Object.entries(messages).map(([tag, [error, message]]) => ({ tag: tag as Tag, error, message }))
+
+describe("TokenError", () => {
+  it.each(rows)("$tag says: $message", ({ error, message, tag }) => {
+    expect(error._tag).toBe(tag)
+    expect(error.message).toBe(message)
+  })
+
+  it("says none where a token names nothing", () => {
+    expect(new TokenError.TypeMismatch({ expected: ["at+jwt"] }).message).toBe('expected typ "at+jwt", got none')
+    expect(new TokenError.IssuerMismatch({ expected: "https://a" }).message).toBe(
+      'expected issuer "https://a", got none'
+    )
+    expect(new TokenError.AudienceMismatch({ expected: ["https://a"], actual: [] }).message).toBe(
+      'expected audience "https://a", got none'
+    )
+    expect(new TokenError.ScopeMissing({ required: ["a"], granted: [] }).message).toBe('expected scopes "a", got none')
+    expect(new TokenError.KeyNotFound({ algorithm: "RS256" }).message).toBe(
+      "no usable key of the issuer fits a token without kid and RS256"
+    )
+  })
+
+  it.each(rows)("$tag crosses a wire and comes back as itself", ({ error }) => {
+    const wire: unknown = JSON.parse(JSON.stringify(Schema.encodeSync(TokenError.TokenError)(error)))
+    const back = Schema.decodeUnknownSync(TokenError.TokenError)(wire)
+    expect(back).toEqual(error)
+    expect(back.constructor).toBe(error.constructor)
+  })
+
+  it.effect("is matched by tag", () =>
+    Effect.gen(function* () {
+      const verified = Effect.fail<TokenError.TokenError>(messages.AudienceMismatch[0])
+      const handled = verified.pipe(Effect.catchTags({ AudienceMismatch: ({ actual }) => Effect.succeed(actual) }))
+      expectTypeOf<Effect.Effect.Error<typeof handled>>().toEqualTypeOf<
+        Exclude<TokenError.TokenError, TokenError.AudienceMismatch>
+      >()
+      expect(yield* handled).toEqual(["x", "y"])
+    })
+  )
+})
+
+describe("answers", () => {
+  const invalidToken = { status: 401, code: "invalid_token" }
+  it.each<{ tag: Tag; status: number; code?: string; logLevel: string }>([
+    { tag: "TokenMissing", status: 401, logLevel: "Debug" },
+    { tag: "CredentialsMalformed", status: 400, code: "invalid_request", logLevel: "Info" },
+    { tag: "TokenMalformed", ...invalidToken, logLevel: "Info" },
+    { tag: "AlgorithmNotAllowed", ...invalidToken, logLevel: "Info" },
+    { tag: "CriticalHeaderUnsupported", ...invalidToken, logLevel: "Info" },
+    { tag: "KeyNotFound", ...invalidToken, logLevel: "Info" },
+    { tag: "SignatureInvalid", ...invalidToken, logLevel: "Info" },
+    { tag: "TypeMismatch", ...invalidToken, logLevel: "Warning" },
+    { tag: "IssuerMismatch", ...invalidToken, logLevel: "Warning" },
+    { tag: "AudienceMismatch", ...invalidToken, logLevel: "Warning" },
+    { tag: "Expired", ...invalidToken, logLevel: "Info" },
+    { tag: "NotYetValid", ...invalidToken, logLevel: "Info" },
+    { tag: "ClaimInvalid", ...invalidToken, logLevel: "Warning" },
+    { tag: "BindingMismatch", ...invalidToken, logLevel: "Warning" },
+    { tag: "ScopeMissing", status: 403, code: "insufficient_scope", logLevel: "Warning" },
+    { tag: "VerificationUnavailable", status: 503, logLevel: "Error" }
+  ])("answers $tag with $status $code, logged as $logLevel", ({ code, logLevel, status, tag }) => {
+    const answer = TokenError.answers[tag]
+    expect({ status: answer.status, code: answer.code, logLevel: answer.logLevel }).toEqual({ status, code, logLevel })
+  })
+
+  it("has one row for every tag and no other", () => {
+    expect(Object.keys(TokenError.answers)).toEqual(Object.keys(messages))
+    expect(TokenError.TokenError.members.map((member) => member._tag)).toEqual(Object.keys(messages))
+  })
+
+  it("describes an error wherever it has a code, in RFC 6750's characters and without =", () => {
+    for (const { code, description } of Object.values(TokenError.answers)) {
+      expect(description === undefined).toBe(code === undefined)
+      expect(description ?? "").toMatch(/^[\x20-\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]*$/)
+    }
+  })
+
+  it("describes every error with a text of its own", () => {
+    const texts = Object.values(TokenError.answers).flatMap(({ description }) => description ?? [])
+    expect(new Set(texts).size).toBe(texts.length)
+  })
+})

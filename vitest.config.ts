@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config"
+
+const src = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^effect-resource-server$/, replacement: src("index.ts") },
+      { find: /^effect-resource-server\/(.*)$/, replacement: src("$1.ts") }
+    ]
+  },
+  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 }
+})
