@@ -7,9 +7,9 @@ import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createServer, type AddressInfo } from "node:net"
 import * as AuthorizationServer from "./authorizationServer.ts"
 import { callAsMachine, callAsUser } from "./client.ts"
+import { freePorts } from "./ports.ts"
 import * as print from "./print.ts"
 import { captureLog, type LogLine, requestToken, send, tamper, unsign } from "./requests.ts"
 import * as Server from "./server.ts"
@@ -142,21 +142,6 @@ const listen = <A, E extends Error, R>(server: Layer.Layer<A, E, R>, port: numbe
       return new Error(`The MCP server cannot listen on 127.0.0.1:${port}: ${reason}`)
     })
   )
-
-/** Ports that are free now. A resource's URL has its port in it, so it must be known before the server starts. */
-const freePorts = (count: number) =>
-  Effect.promise(async () => {
-    const servers = await Promise.all(
-      Array.from({ length: count }, async () => {
-        const server = createServer()
-        await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
-        return server
-      })
-    )
-    const ports = servers.map((server) => (server.address() as AddressInfo).port)
-    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-    return ports
-  })
 
 const main = process.argv.includes("--serve") ? serve : story
 

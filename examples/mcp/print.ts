@@ -23,7 +23,7 @@ const indent = " ".repeat(7)
 /** One request: status, name and error tag; below them the challenge and the log line. */
 export const row = ({ challenge, log, name, retryAfter, status }: Row) => {
   const color = status < 300 ? "green" : status < 500 ? "yellow" : "red"
-  console.log(`  ${style(color, String(status))}  ${style("bold", name.padEnd(48))} ${style(color, log?.error ?? "")}`)
+  console.log(`  ${style(color, String(status))}  ${style("bold", name.padEnd(50))} ${style(color, log?.error ?? "")}`)
   if (challenge !== undefined) console.log(wrapped("challenge", challenge))
   if (retryAfter !== undefined) console.log(wrapped("Retry-After", `${retryAfter} seconds, and no challenge`))
   if (log !== undefined) console.log(wrapped(`log ${log.level}`, log.text))

@@ -1,0 +1,188 @@
+import { describe, expect, it } from "@effect/vitest"
+import { AuthorizationServer, BearerAuth, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { VerificationUnavailable } from "effect-resource-server/TokenError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { issuer, json, network, publishes } from "./support/issuer.ts"
+import { get, serve } from "./support/server.ts"
+
+const resourceAt = (path: string, more?: Partial<ProtectedResource.Options>) =>
+  ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer], ...more })
+
+const body = (response: Response) => Effect.promise(() => response.text())
+
+describe("ProtectedResource.layerMetadataRoute", () => {
+  const App = ProtectedResource.layerMetadataRoute.pipe(
+    Layer.provide(resourceAt("/mcp", { scopesSupported: ["a", "b"], resourceName: "Notes" }))
+  )
+  const wellKnown = "/.well-known/oauth-protected-resource"
+  const document = {
+    resource: "https://api.example/mcp",
+    authorization_servers: [issuer],
+    scopes_supported: ["a", "b"],
+    bearer_methods_supported: ["header"],
+    resource_name: "Notes"
+  }
+
+  it.scopedLive("serves the document at the resource's well-known URL, and at the root for the only resource", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(App)
+      for (const path of [`${wellKnown}/mcp`, wellKnown]) {
+        const response = yield* get(url + path)
+        expect([
+          response.status,
+          response.headers.get("content-type"),
+          response.headers.get("cache-control"),
+          response.headers.get("access-control-allow-origin")
+        ]).toEqual([200, "application/json", "public, max-age=3600", "*"])
+        expect(JSON.parse(yield* body(response))).toEqual(document)
+      }
+      expect((yield* get(`${url}/mcp${wellKnown}`)).status).toBe(404)
+      expect((yield* get(`${url}${wellKnown}/other`)).status).toBe(404)
+    })
+  )
+
+  it.scopedLive("answers HEAD without a body, preflights for MCP-Protocol-Version, and 405 for the rest", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(App)
+      const at = `${url}${wellKnown}/mcp`
+      const head = yield* get(at, {}, "HEAD")
+      expect([head.status, head.headers.get("content-type"), yield* body(head)]).toEqual([200, "application/json", ""])
+      const preflight = yield* get(
+        at,
+        { origin: "https://page.example", "access-control-request-method": "GET" },
+        "OPTIONS"
+      )
+      expect([
+        preflight.status,
+        preflight.headers.get("access-control-allow-origin"),
+        preflight.headers.get("access-control-allow-methods"),
+        preflight.headers.get("access-control-allow-headers")
+      ]).toEqual([204, "*", "GET, HEAD, OPTIONS", "MCP-Protocol-Version"])
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+        const response = yield* get(at, {}, method)
+        expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, HEAD, OPTIONS"])
+      }
+    })
+  )
+
+  it.scopedLive("is open even where BearerAuth stands around it", () =>
+    Effect.gen(function* () {
+      const None = TokenVerifier.layer(() => new VerificationUnavailable({ reason: "", retryAfter: 1 }))
+      const { url } = yield* serve(
+        ProtectedResource.layerMetadataRoute.pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(Layer.merge(resourceAt("/mcp"), None))
+        )
+      )
+      expect((yield* get(`${url}${wellKnown}/mcp`)).status).toBe(200)
+      expect((yield* get(`${url}${wellKnown}`)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("serves a bare origin at the root, and no other resource there beside it", () =>
+    Effect.gen(function* () {
+      const both = yield* serve(
+        Layer.merge(
+          ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp"))),
+          ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/")))
+        )
+      )
+      const root = yield* get(`${both.url}${wellKnown}`)
+      expect(JSON.parse(yield* body(root))).toMatchObject({ resource: "https://api.example" })
+      const mcp = yield* get(`${both.url}${wellKnown}/mcp`)
+      expect(JSON.parse(yield* body(mcp))).toMatchObject({ resource: "https://api.example/mcp" })
+    })
+  )
+
+  it.scopedLive("serves a path behind a prefix that a proxy strips at the public well-known URL", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(
+        ProtectedResource.layerMetadataRoute.pipe(
+          Layer.provide(resourceAt("/mcp/", { baseUrl: "https://api.example/v1/" }))
+        )
+      )
+      const response = yield* get(`${url}${wellKnown}/v1/mcp/`)
+      expect(JSON.parse(yield* body(response))).toMatchObject({ resource: "https://api.example/v1/mcp/" })
+    })
+  )
+
+  it.scopedLive("refuses two resources with one path on one router when built", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        serve(
+          Layer.merge(
+            ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp"))),
+            ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")))
+          )
+        )
+      )
+      expect(error.message).toBe(
+        'path "/mcp": two resources on one router share /.well-known/oauth-protected-resource/mcp'
+      )
+    })
+  )
+})
+
+describe("AuthorizationServer.layerMetadataRoute", () => {
+  const wellKnown = "/.well-known/oauth-authorization-server"
+  const upstream = { issuer, jwks_uri: `${issuer}/jwks`, extra: { kept: true } }
+
+  it.scopedLive("forwards the issuer's document, asked for once, in both places and to any origin", () =>
+    Effect.gen(function* () {
+      const net = network(() => json(upstream))
+      const { url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      expect(net.requests).toEqual([])
+      for (const path of [wellKnown, `${wellKnown}/mcp`]) {
+        const response = yield* get(url + path, { origin: "https://page.example" })
+        expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([200, "*"])
+        expect(JSON.parse(yield* body(response))).toEqual(upstream)
+      }
+      expect(net.requests.map((request) => request.url)).toEqual([issuer + wellKnown])
+    })
+  )
+
+  it.scopedLive("answers 502 without the upstream's words, and asks again only after the cooldown", () =>
+    Effect.gen(function* () {
+      const net = network(() => new Response("secret words", { status: 500 }))
+      const { url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      for (let i = 0; i < 3; i++) {
+        const response = yield* get(`${url}${wellKnown}`)
+        expect([
+          response.status,
+          response.headers.get("cache-control"),
+          response.headers.get("access-control-allow-origin"),
+          yield* body(response)
+        ]).toEqual([502, "no-store", "*", ""])
+      }
+      expect(net.requests.length).toBe(1)
+    })
+  )
+
+  it.scopedLive("answers 502 for a document of another issuer", () =>
+    Effect.gen(function* () {
+      const net = network(() => json({ ...upstream, issuer: `${issuer}/` }))
+      const { url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      expect((yield* get(`${url}${wellKnown}`)).status).toBe(502)
+    })
+  )
+
+  it.scopedLive("stands beside the resource's own metadata", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(
+        Layer.merge(AuthorizationServer.layerMetadataRoute, ProtectedResource.layerMetadataRoute).pipe(
+          Layer.provide(resourceAt("/")),
+          Layer.provide(network(publishes()).layer)
+        )
+      )
+      expect((yield* get(`${url}${wellKnown}`)).status).toBe(200)
+      expect((yield* get(`${url}/.well-known/oauth-protected-resource`)).status).toBe(200)
+    })
+  )
+})
