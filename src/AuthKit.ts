@@ -5,8 +5,9 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
 import * as ResourceServer from "./ResourceServer.ts"
@@ -80,7 +81,12 @@ export const layerResourceConfig = (
   fromConfig(options, layerResource)
 
 /** The issuer of an AuthKit domain: its origin, without a slash. */
-const issuerOf = (domain: string) => {
-  const absolute = domain === "" || domain.includes("://") ? domain : `https://${domain}`
-  return Effect.map(ResourceUrl.parse("authkitDomain", absolute), (url) => url.href.replace(/\/+$/, ""))
-}
+const issuerOf = (domain: string) =>
+  ResourceUrl.parse("authkitDomain", domain === "" || domain.includes("://") ? domain : `https://${domain}`).pipe(
+    Either.mapLeft(({ reason }) => ConfigurationError.make("authkitDomain", domain, reason)),
+    Either.filterOrLeft(
+      ({ pathname }) => pathname === "/",
+      () => ConfigurationError.make("authkitDomain", domain, "must not have a path")
+    ),
+    Either.map(({ origin }) => origin)
+  )

@@ -15,14 +15,12 @@ import * as wellKnown from "./internal/wellKnown.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 
 /** The places of an issuer's metadata, in the order they are asked: RFC 8414 section 3.1, then OpenID Connect Discovery. */
-export const metadataUrls = (issuer: string): readonly [string, string, string] => {
+export const metadataUrls = (issuer: string): readonly [string, ...Array<string>] => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
-  return [
-    `${origin}/.well-known/oauth-authorization-server${path}`,
-    `${origin}${path}/.well-known/openid-configuration`,
-    `${origin}/.well-known/openid-configuration${path}`
-  ]
+  const appended = `${origin}${path}/.well-known/openid-configuration`
+  const oauth = `${origin}/.well-known/oauth-authorization-server${path}`
+  return path === "" ? [oauth, appended] : [oauth, appended, `${origin}/.well-known/openid-configuration${path}`]
 }
 
 /**

@@ -11,7 +11,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import { AccessToken, withScopes } from "./AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
-import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as ConfigurationError from "./ConfigurationError.ts"
 import * as Jwt from "./Jwt.ts"
 import { ProtectedResource, scopeList } from "./ProtectedResource.ts"
 import { answers, CredentialsMalformed, ScopeMissing, type TokenError, TokenMissing } from "./TokenError.ts"
@@ -33,13 +33,19 @@ export interface Authenticator {
   readonly challenge: (error: TokenError) => Challenge.Challenge
 }
 
-/** Builds the edge of the current resource. Fails with `ConfigurationError` if a scope is none. */
+/** Builds the edge of the current resource. Fails with `ConfigurationError` if a scope is none, or the verifier another's. */
 export const make = (
   options?: Options
 ): Effect.Effect<Authenticator, ConfigurationError.ConfigurationError, ProtectedResource | TokenVerifier> =>
   Effect.gen(function* () {
     const resource = yield* ProtectedResource
     const verifier = yield* TokenVerifier
+    // Effect builds a Layer once. A verifier's Layer that two resources share is bound to the first, and would accept its
+    // tokens for the second.
+    if (verifier.resource !== undefined && verifier.resource !== resource.resource) {
+      const reason = `is bound to another resource than ${resource.resource}: share no TokenVerifier Layer, or wrap it in Layer.fresh`
+      return yield* ConfigurationError.make("TokenVerifier", verifier.resource, reason)
+    }
     const scopes = yield* scopeList("scopes", options?.scopes ?? [])
     const required = [...new Set([...resource.requiredScopes, ...scopes])]
     return {

@@ -3,6 +3,8 @@
  */
 import type * as McpSchema from "@effect/ai/McpSchema"
 import * as McpServer from "@effect/ai/McpServer"
+import type * as Tool from "@effect/ai/Tool"
+import type * as Toolkit from "@effect/ai/Toolkit"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
@@ -49,3 +51,16 @@ const methodNotAllowed = (path: `/${string}`) =>
       HttpLayerRouter.route(method, path, HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
     )
   )
+
+/**
+ * `McpServer.toolkit`, with what its tools read in its type: tools that read `AccessToken` do not compile unprotected.
+ *
+ * `McpServer.toolkit` itself (0.37) forgets the `dependencies` of its tools: they then fail when they are called.
+ */
+export const toolkit: <Tools extends Record<string, Tool.Any>>(
+  toolkit: Toolkit.Toolkit<Tools>
+) => Layer.Layer<
+  never,
+  never,
+  Tool.HandlersFor<Tools> | Exclude<Tool.Requirements<Tools[keyof Tools]>, McpSchema.McpServerClient>
+> = McpServer.toolkit

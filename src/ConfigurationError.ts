@@ -22,4 +22,8 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
 
 /** A `ConfigurationError` whose value is safe to print. */
 export const make = (option: string, value: string, reason: string): ConfigurationError =>
-  new ConfigurationError({ option, value: printable(value.replace(/\/\/[^/?#]*@/, "//***@")), reason })
+  new ConfigurationError({
+    option,
+    value: printable(/:.*@/.test(value) ? value.replace(/^([a-z]+:\/\/)?.*@/i, "$1***@") : value),
+    reason
+  })

@@ -190,7 +190,8 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
  */
 export const scopes = (claims: Claims): ReadonlySet<string> => {
   const { scope, scp } = claims
-  const chosen: unknown = scope === undefined || scope === "" ? scp : scope
+  const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
+  const chosen: unknown = isEmpty ? scp : scope
   const lists: ReadonlyArray<unknown> = Array.isArray(chosen) && chosen === scp ? chosen : [chosen]
   return new Set(
     lists.flatMap((list) => (typeof list === "string" ? list.split(" ") : [])).filter((name) => name !== "")

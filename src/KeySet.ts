@@ -8,13 +8,14 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
+import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
 import * as keyIndex from "./internal/keyIndex.ts"
+import { printable } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import type { VerificationUnavailable } from "./TokenError.ts"
@@ -133,8 +134,12 @@ export const layerDiscovery = (
       let jwksUri: string | undefined
       const discovered = Effect.flatMap(AuthorizationServer.discover(client, options.issuer), ({ body }) => {
         const uri = body["jwks_uri"]
-        if (typeof uri === "string") return Effect.succeed((jwksUri = uri))
-        return Effect.fail<FetchFailure>({ reason: `the metadata of "${options.issuer}" has no jwks_uri` })
+        if (typeof uri !== "string") return failure(`the metadata of "${options.issuer}" has no jwks_uri`)
+        // An issuer on loopback may keep its keys there; one elsewhere must not send us there.
+        if (!uri.startsWith("https:") && options.issuer.startsWith("https:")) {
+          return failure(`${printable(uri)} is not an https URL`)
+        }
+        return Effect.succeed((jwksUri = uri))
       })
       const fetched = Effect.suspend(() => (jwksUri === undefined ? discovered : Effect.succeed(jwksUri))).pipe(
         Effect.flatMap((uri) => fetchJson(client, uri)),
@@ -167,9 +172,9 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
           return { value: index, maxAgeMillis }
         })
       ),
-      freshFor: yield* duration("freshFor", options.freshFor ?? "10 minutes"),
-      usableFor: yield* duration("usableFor", options.usableFor ?? "24 hours"),
-      cooldown: yield* duration("cooldown", options.cooldown ?? "30 seconds")
+      freshFor: yield* duration("freshFor", options.freshFor ?? "10 minutes", positive),
+      usableFor: yield* duration("usableFor", options.usableFor ?? "24 hours", positive),
+      cooldown: yield* duration("cooldown", options.cooldown ?? "30 seconds", positive)
     })
     return KeySet.of({
       algorithms,
@@ -202,18 +207,7 @@ const allowedAlgorithms = (options: Options) =>
     return allowed as ReadonlySet<Algorithm>
   })
 
-const duration = (option: string, input: Duration.DurationInput) =>
-  Option.match(
-    Option.filter(
-      Duration.decodeUnknown(input),
-      (value) => Duration.isFinite(value) && Duration.greaterThan(value, Duration.zero)
-    ),
-    {
-      onSome: Effect.succeed,
-      onNone: () => ConfigurationError.make(
-          option,
-          Duration.isDuration(input) ? Duration.format(input) : String(input),
-          "is not a finite time above zero"
-        )
-    }
-  )
+const positive = {
+  holds: (value: Duration.Duration) => Duration.isFinite(value) && Duration.greaterThan(value, Duration.zero),
+  complaint: "is not a finite time above zero"
+}

@@ -4,11 +4,13 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import * as KeySet from "./KeySet.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
+import * as ResourceUrl from "./ResourceUrl.ts"
 import * as TokenVerifier from "./TokenVerifier.ts"
 
 /** Where the issuer's keys are found. */
@@ -31,9 +33,14 @@ export const layer = (
   ConfigurationError.ConfigurationError,
   HttpClient.HttpClient
 > =>
-  TokenVerifier.layerJwt(options).pipe(
-    Layer.provide(keySet(options)),
-    Layer.provideMerge(ProtectedResource.layer({ ...options, authorizationServers: [options.issuer] }))
+  Layer.unwrapEffect(
+    Effect.as(
+      ResourceUrl.parse("issuer", options.issuer),
+      TokenVerifier.layerJwt(options).pipe(
+        Layer.provide(keySet(options)),
+        Layer.provideMerge(ProtectedResource.layer({ ...options, authorizationServers: [options.issuer] }))
+      )
+    )
   )
 
 /** `layer` with every option from `Config`. */

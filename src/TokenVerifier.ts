@@ -11,6 +11,7 @@ import type * as Redacted from "effect/Redacted"
 import { AccessToken, fromJwt } from "./AccessToken.ts"
 import * as Check from "./Check.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { quoted } from "./internal/printable.ts"
 import * as Jwt from "./Jwt.ts"
@@ -26,22 +27,31 @@ export class TokenVerifier extends Context.Tag("effect-resource-server/TokenVeri
   TokenVerifier,
   {
     readonly verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection>
+    /** The resource that the verifier is bound to. A verifier of your own leaves it out. */
+    readonly resource?: string | undefined
   }
 >() {}
 
 type Audiences = readonly [string, ...Array<string>]
 
-/** Audiences other than the resource URL, for authorization servers that cannot mint it. */
-export type AcceptedAudiences =
+interface AudienceChoices {
   /** These, or the resource URL. */
-  | { readonly besideResource: Audiences }
+  readonly besideResource: Audiences
   /** These, and not the resource URL. */
-  | { readonly insteadOfResource: Audiences }
+  readonly insteadOfResource: Audiences
   /**
    * Any audience, or none: a token that the issuer minted for any other server is accepted. Only for an issuer that
    * mints tokens for this one server. The value is the reason, which is logged as a warning at start-up.
    */
-  | { readonly dangerouslyAcceptAnyAudience: string }
+  readonly dangerouslyAcceptAnyAudience: string
+}
+
+/** Audiences other than the resource URL, for authorization servers that cannot mint it: exactly one of the choices. */
+export type AcceptedAudiences = {
+  [Choice in keyof AudienceChoices]: Pick<AudienceChoices, Choice> & {
+    readonly [Other in Exclude<keyof AudienceChoices, Choice>]?: never
+  }
+}[keyof AudienceChoices]
 
 /** How tokens are checked. */
 export interface JwtOptions {
@@ -74,16 +84,22 @@ export const layerJwt = (
       Effect.gen(function* () {
         const resource = yield* ProtectedResource
         const keySet = yield* KeySet
-        const clockTolerance = yield* tolerance(options.clockTolerance ?? "30 seconds")
-        if (options.issuer === "") return yield* ConfigurationError.make("issuer", "", "is empty")
+        const clockTolerance = yield* duration("clockTolerance", options.clockTolerance ?? "30 seconds", {
+          holds: Duration.lessThanOrEqualTo("5 minutes"),
+          complaint: "is not a time of at most 5 minutes"
+        })
+        const tokenTypes = options.tokenTypes ?? (["at+jwt"] as const)
+        if (tokenTypes[0] === undefined) return yield* ConfigurationError.make("tokenTypes", "", "accepts none")
+        if (options.issuer.trim() === "") return yield* ConfigurationError.make("issuer", options.issuer, "is blank")
         const audience = yield* audienceCheck(options.acceptedAudiences, resource)
-        const type = Check.tokenType(...(options.tokenTypes ?? ["at+jwt"]))
+        const type = Check.tokenType(...tokenTypes)
         const issuer = Check.issuer(options.issuer)
         const lifetime = Check.lifetime({ clockTolerance })
         const requiredClaims = Check.requiredClaims(options.requiredClaims ?? [])
         const scopes = Check.scopes(resource.requiredScopes)
         yield* announce(options, resource)
         return TokenVerifier.of({
+          resource: resource.resource,
           verify: (token) =>
             Jwt.verifyWith(keySet, token).pipe(
               Effect.flatMap(type),
@@ -128,14 +144,18 @@ export const layer = <R>(
 
 const audiencesOf = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) => {
   if (accepted === undefined) return resource.audiences
-  if ("besideResource" in accepted) return [...resource.audiences, ...accepted.besideResource] as const
-  return "insteadOfResource" in accepted ? accepted.insteadOfResource : undefined
+  if (accepted.besideResource !== undefined) return [...resource.audiences, ...accepted.besideResource] as const
+  return accepted.insteadOfResource
 }
 
 const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) =>
   Effect.gen(function* () {
-    const option = `acceptedAudiences.${Object.keys(accepted ?? {})[0] ?? ""}`
-    const given: ReadonlyArray<string> = Object.values(accepted ?? { resource: resource.resource }).flat()
+    if (accepted === undefined) return Check.audience(resource)
+    const choices = Object.entries(accepted).filter(([, value]) => value !== undefined)
+    const names = choices.map(([name]) => name).join(", ")
+    if (choices.length !== 1) return yield* ConfigurationError.make("acceptedAudiences", names, "is not one choice")
+    const option = `acceptedAudiences.${names}`
+    const given: ReadonlyArray<string> = choices.flatMap(([, value]) => value)
     // An empty list or name here is an unset environment variable more often than a decision.
     if (given.length === 0) return yield* ConfigurationError.make(option, "", "is empty")
     const blank = given.find((value) => value.trim() === "")
@@ -146,8 +166,8 @@ const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: Protec
 
 const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
   const accepted = options.acceptedAudiences
-  if (accepted !== undefined && "dangerouslyAcceptAnyAudience" in accepted) {
-    const reason = accepted.dangerouslyAcceptAnyAudience
+  const reason = accepted?.dangerouslyAcceptAnyAudience
+  if (reason !== undefined) {
     return Effect.logWarning(`Access tokens of ${options.issuer} are accepted FOR ANY AUDIENCE, because: ${reason}`)
   }
   const audiences = audiencesOf(accepted, resource) ?? []
@@ -156,11 +176,4 @@ const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
   return accepted === undefined
     ? Effect.logInfo(`Access tokens are accepted for aud=${resource.resource}${hint}`)
     : Effect.logInfo(`Access tokens are accepted for aud in ${quoted(audiences)}; the resource is ${resource.resource}`)
-}
-
-const tolerance = (input: Duration.DurationInput) => {
-  const value = Duration.decode(input)
-  return Duration.lessThanOrEqualTo(value, "5 minutes")
-    ? Effect.succeed(value)
-    : ConfigurationError.make("clockTolerance", Duration.format(value), "is more than 5 minutes")
 }

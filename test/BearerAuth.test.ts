@@ -457,6 +457,36 @@ describe("two resources in one process", () => {
   )
 })
 
+describe("a TokenVerifier Layer that two resources share", () => {
+  const Shared = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys))
+  const authAt = (path: string) =>
+    ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
+  const routesAt = (path: string, verifier: typeof Shared) =>
+    ProtectedResource.add("GET", "/", whoami).pipe(
+      Layer.provide(BearerAuth.layer),
+      Layer.provide(Layer.provideMerge(verifier, authAt(path)))
+    )
+
+  it.scopedLive("fails when built, for Effect would bind it to the first of them alone", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(serve(Layer.merge(routesAt("/a", Shared), routesAt("/b", Shared))))
+      expect(error.message).toMatch(
+        /^TokenVerifier "https:\/\/api\.example\/[ab]": is bound to another resource than https:\/\/api\.example\/[ab]: share no/
+      )
+    })
+  )
+
+  it.scopedLive("is bound to each in Layer.fresh", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(
+        Layer.merge(routesAt("/a", Layer.fresh(Shared)), routesAt("/b", Layer.fresh(Shared)))
+      )
+      const token = bearer(yield* mint({ claims: { aud: "https://api.example/b" } }))
+      expect([(yield* get(`${url}/a`, token)).status, (yield* get(`${url}/b`, token)).status]).toEqual([401, 200])
+    })
+  )
+})
+
 describe("a pipeline of one's own", () => {
   it.scopedLive("goes in as a verifier, and is used as it is", () =>
     Effect.gen(function* () {

@@ -32,7 +32,9 @@ const subject = Effect.map(AccessToken.AccessToken, (token) => token.subject ?? 
 const mcp = (tool: string, options?: { readonly path: `/${string}` }) => {
   const tools = Toolkit.make(Tool.make(tool, { success: Schema.String, dependencies: [AccessToken.AccessToken] }))
   return Layer.mergeAll(
-    McpServer.toolkit(tools).pipe(Layer.provide(tools.toLayer({ [tool]: () => Effect.delay(subject, "5 millis") }))),
+    BearerAuthMcp.toolkit(tools).pipe(
+      Layer.provide(tools.toLayer({ [tool]: () => Effect.delay(subject, "5 millis") }))
+    ),
     McpServer.resource({ uri: "file:///whoami", name: "whoami", content: subject }),
     McpServer.prompt({ name: "whoami", content: () => subject })
   ).pipe(Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0", ...options })))

@@ -121,6 +121,9 @@ describe("parse", () => {
     expect(message("https://user:secret@api.example.com/x")).toBe(
       'baseUrl "https://***@api.example.com/x": must not have user info'
     )
+    expect(message("https://user:p/?#@ss@api.example.com/x")).toMatch(
+      /^baseUrl "https:\/\/\*\*\*@api\.example\.com\/x": /
+    )
     expect(message("")).toBe('baseUrl "": is empty')
   })
 })

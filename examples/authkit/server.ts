@@ -1,7 +1,6 @@
 /**
  * An MCP server behind WorkOS AuthKit, configured by the environment: `AUTHKIT_DOMAIN`, and `PORT` (8000).
  */
-import * as McpServer from "@effect/ai/McpServer"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -32,7 +31,7 @@ const Tools = Toolkit.make(
   })
 )
 
-const Mcp = McpServer.toolkit(Tools).pipe(
+const Mcp = BearerAuthMcp.toolkit(Tools).pipe(
   Layer.provide(
     Tools.toLayer({ whoami: () => Effect.map(AccessToken.AccessToken, ({ subject }) => subject ?? "nobody") })
   ),

@@ -1,7 +1,6 @@
 /**
  * An MCP server that accepts only tokens minted for it.
  */
-import * as McpServer from "@effect/ai/McpServer"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -36,7 +35,7 @@ const ToolHandlers = Tools.toLayer({
   erase_notes: () => Effect.as(AccessToken.requireScopes("notes:admin"), "all notes are erased")
 })
 
-const Mcp = McpServer.toolkit(Tools).pipe(
+const Mcp = BearerAuthMcp.toolkit(Tools).pipe(
   Layer.provide(ToolHandlers),
   Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "notes", version: "1.0.0" }))
 )

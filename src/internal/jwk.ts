@@ -53,7 +53,7 @@ export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJ
   if (secretMembers.some((name) => Object.hasOwn(member, name))) return { unusable: "private material", secret: true }
 
   const keyId = own("kid")
-  if (keyId !== undefined && typeof keyId !== "string") return { unusable: "a kid that is no string" }
+  if (keyId !== undefined && typeof keyId !== "string") return { unusable: "one whose kid is no string" }
   if (own("use") !== undefined && own("use") !== "sig") return { unusable: "not for signatures (use)" }
   const operations = own("key_ops")
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) {
@@ -65,7 +65,7 @@ export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJ
     const needed = requirements[algorithm]
     return kty === needed.kty && (!("crv" in needed) || crv === needed.crv) && agrees(own("alg"), algorithm)
   })
-  if (algorithms.length === 0) return { unusable: "no allowed algorithm fits (kty, crv, alg)" }
+  if (algorithms.length === 0) return { unusable: "for no allowed algorithm (kty, crv, alg)" }
   const weakness = kty === "RSA" ? rsaWeakness(own("n"), own("e")) : coordinateWeakness(String(crv), own("x"), own("y"))
   if (weakness !== undefined) return { unusable: weakness }
 

@@ -59,8 +59,8 @@ export const make = <A>(options: {
     let lastFailure: string | undefined
 
     const succeeded = ({ maxAgeMillis, value }: Loaded<A>, now: number): A => {
-      const fresh = Math.min(Math.max(maxAgeMillis ?? freshFor, cooldown), freshFor)
-      current = { value, loadedAt: now, staleAt: now + fresh }
+      // Below a cooldown, `nextLoadAt` is the bound.
+      current = { value, loadedAt: now, staleAt: now + Math.min(maxAgeMillis ?? freshFor, freshFor) }
       nextLoadAt = now + cooldown
       failures = 0
       lastFailure = undefined
@@ -86,14 +86,14 @@ export const make = <A>(options: {
       if (Exit.isSuccess(exit)) return Effect.succeed(succeeded(exit.value, now))
       // A defect, or the end of the scope, is an outage to those who wait: nobody's token is bad.
       const failure = Option.getOrElse(Cause.failureOption(exit.cause), () => ({ reason: "the load broke off" }))
-      const unavailable = Effect.fail(failed(failure, now))
+      const outage = Effect.fail(failed(failure, now))
       if (Cause.isInterrupted(exit.cause) || current === undefined || now - current.loadedAt >= usableFor) {
-        return unavailable
+        return outage
       }
       const age = Duration.format(Duration.millis(now - current.loadedAt))
       return Effect.zipRight(
-        Effect.logWarning(`A refresh failed, what was loaded ${age} ago stays in use: ${failure.reason}`),
-        unavailable
+        Effect.logWarning(`A refresh failed; what was loaded ${age} ago stays in use: ${failure.reason}`),
+        outage
       )
     }
 

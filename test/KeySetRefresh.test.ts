@@ -1,0 +1,680 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as refreshing from "../src/internal/refreshing.ts"
+import * as Jwt from "../src/Jwt.ts"
+import * as KeySet from "../src/KeySet.ts"
+import * as issuer from "./support/issuer.ts"
+import { captureLogs } from "./support/logs.ts"
+
+const [first, second] = await Promise.all([issuer.generateKey("ES256", "first"), issuer.generateKey("ES256", "second")])
+const replacement = await issuer.generateKey("ES256", "first")
+const unknown = { ...second, keyId: "unknown" }
+
+const jwksUri = `${issuer.issuer}/jwks`
+
+/** A key set over a network, and what it says about tokens of a key: `verified`, or the fields of the error. */
+const keySetOver = (net: { readonly layer: Layer.Layer<HttpClient.HttpClient> }) =>
+  KeySet.layerRemote({ jwksUri }).pipe(Layer.provide(net.layer))
+
+const outcome = (key: issuer.Key) =>
+  Effect.flatMap(issuer.mint({ key }), Jwt.verify).pipe(
+    Effect.match({ onSuccess: () => "verified" as const, onFailure: (error) => ({ ...error }) })
+  )
+
+const keyNotFound = { _tag: "KeyNotFound", algorithm: "ES256", keyId: "unknown" }
+const unavailable = (reason: string, retryAfter: number) => ({ _tag: "VerificationUnavailable", reason, retryAfter })
+const down = () => new Response("down", { status: 503 })
+const answered503 = `${jwksUri} answered 503`
+
+/** Gives promises their turns until something holds. Time does not pass. */
+const until = (condition: () => boolean) =>
+  Effect.promise(async () => {
+    for (let turn = 0; turn < 100_000 && !condition(); turn++) await new Promise(setImmediate)
+    expect(condition()).toBe(true)
+  })
+
+/** Gives promises a few turns in which nothing more should happen. */
+const turns = Effect.promise(async () => {
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+})
+
+/** An answer that the test lets through later. */
+const held = () => {
+  let release = (_: Response) => {}
+  const response = new Promise<Response>((resolve) => (release = resolve))
+  return { response, release }
+}
+
+const jwks = (...keys: ReadonlyArray<issuer.Key>) => issuer.json({ keys: keys.map(({ jwk }) => jwk) })
+
+describe("first use", () => {
+  it.effect("makes no request while the Layer is built, and one for any number of first callers", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      yield* turns
+      expect(net.requests).toStrictEqual([])
+      const outcomes = yield* Effect.all(
+        Array.from({ length: 50 }, () => outcome(first)),
+        { concurrency: "unbounded" }
+      )
+      expect(outcomes).toStrictEqual(Array.from({ length: 50 }, () => "verified"))
+      expect(net.requests).toEqual([{ url: jwksUri, headers: { accept: "application/json" } }])
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("goes on for the others when the first caller is interrupted", () => {
+    const { release, response } = held()
+    const net = issuer.network(() => response)
+    return Effect.gen(function* () {
+      const leaving = yield* Effect.fork(outcome(first))
+      yield* until(() => net.requests.length === 1)
+      const staying = yield* Effect.fork(outcome(first))
+      yield* turns
+      expect(Exit.isInterrupted(yield* Fiber.interrupt(leaving))).toBe(true)
+      release(jwks(first))
+      expect(yield* Fiber.join(staying)).toBe("verified")
+      expect(net.requests.length).toBe(1)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("serves the next caller when every caller of the first load is gone", () => {
+    const { release, response } = held()
+    const net = issuer.network(() => response)
+    return Effect.gen(function* () {
+      const leaving = yield* Effect.fork(outcome(first))
+      yield* until(() => net.requests.length === 1)
+      yield* Fiber.interrupt(leaving)
+      release(jwks(first))
+      expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(1)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  const counted = Effect.gen(function* () {
+    let loads = 0
+    const { get } = yield* refreshing.make({
+      load: Effect.promise(async () => {
+        loads += 1
+        await new Promise(setImmediate)
+        return { value: "value", maxAgeMillis: undefined }
+      }),
+      freshFor: Duration.minutes(10),
+      usableFor: Duration.hours(24),
+      cooldown: Duration.seconds(30)
+    })
+    return { get, loads: () => loads }
+  })
+
+  /** A fiber may be suspended between any two of its steps; here every fiber is, once, before its nth. */
+  const suspendedAt = (step: number) => {
+    const steps = new Map<unknown, number>()
+    return Effect.withScheduler({
+      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
+      shouldYield: (fiber) => {
+        const taken = (steps.get(fiber) ?? 0) + 1
+        steps.set(fiber, taken)
+        return taken === step ? 0 : false
+      }
+    })
+  }
+
+  it.scoped("makes one request wherever the first callers are suspended", () =>
+    Effect.gen(function* () {
+      for (let step = 1; step < 60; step++) {
+        const { get, loads } = yield* counted
+        const callers = yield* Effect.all(Array.from({ length: 5 }, () => Effect.fork(suspendedAt(step)(get))))
+        expect(yield* Fiber.join(Fiber.all(callers))).toStrictEqual(callers.map(() => "value"))
+        expect(loads()).toBe(1)
+      }
+    })
+  )
+
+  it.scopedLive("serves the next caller wherever the first is interrupted", () =>
+    Effect.gen(function* () {
+      for (let step = 1; step < 60; step++) {
+        const { get, loads } = yield* counted
+        const leaving = yield* Effect.fork(suspendedAt(step)(get))
+        yield* Effect.yieldNow()
+        yield* Fiber.interruptFork(leaving)
+        expect(yield* Effect.timeout(get, "2 seconds")).toBe("value")
+        expect(loads()).toBe(1)
+      }
+    })
+  )
+})
+
+describe("an unknown kid", () => {
+  it.effect("makes the keys be fetched again, at most once in 30 seconds, and known keys stay verified", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("29999 millis")
+      expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      expect(net.requests.length).toBe(1)
+      yield* TestClock.adjust("1 millis")
+      for (let i = 0; i < 20; i++) expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      expect(net.requests.length).toBe(2)
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* Effect.all([outcome(unknown), outcome(unknown)], { concurrency: 2 })).toStrictEqual([
+        keyNotFound,
+        keyNotFound
+      ])
+      expect(net.requests.length).toBe(3)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("is found when the issuer has rotated its keys", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = issuer.publishes(first, second)
+      expect(yield* outcome(second)).toStrictEqual({ ...keyNotFound, keyId: "second" })
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(second)).toBe("verified")
+      expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("makes nothing be fetched while the last refresh failed: unavailable, with the time left", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      net.answer = down
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 30))
+      yield* TestClock.adjust("10500 millis")
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 20))
+      expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+      yield* TestClock.adjust("19500 millis")
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 60))
+      expect(net.requests.length).toBe(3)
+      net.answer = issuer.publishes(first)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      expect(net.requests.length).toBe(4)
+      net.answer = down
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 30))
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("waits for a refresh that is under way, while known keys do not", () => {
+    const { release, response } = held()
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      net.answer = () => response
+      const waiting = yield* Effect.fork(Effect.all([outcome(second), outcome(second)], { concurrency: 2 }))
+      yield* until(() => net.requests.length === 2)
+      expect(yield* outcome(first)).toBe("verified")
+      release(jwks(first, second))
+      expect(yield* Fiber.join(waiting)).toStrictEqual(["verified", "verified"])
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("waits 5 seconds at most, and known keys not at all, while the issuer hangs", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      net.answer = () => "hang"
+      const waiting = yield* Effect.fork(outcome(unknown))
+      yield* until(() => net.requests.length === 2)
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("4999 millis")
+      expect(waiting.unsafePoll()).toBe(null)
+      yield* TestClock.adjust("1 millis")
+      expect(yield* Fiber.join(waiting)).toStrictEqual(unavailable(`${jwksUri} did not answer within 5s`, 30))
+      expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+})
+
+describe("a failing issuer", () => {
+  it.effect("is asked after 30, 60, 120 and 120 seconds, by any number of callers, and again by the old pace", () => {
+    const net = issuer.network(down)
+    return Effect.gen(function* () {
+      let requests = 0
+      for (const wait of [30, 60, 120, 120]) {
+        requests += 1
+        expect(
+          yield* Effect.all([outcome(first), outcome(unknown), outcome(first)], { concurrency: "unbounded" })
+        ).toStrictEqual([
+          unavailable(answered503, wait),
+          unavailable(answered503, wait),
+          unavailable(answered503, wait)
+        ])
+        expect(net.requests.length).toBe(requests)
+        yield* TestClock.adjust(Duration.millis(wait * 1000 - 1))
+        expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 1))
+        expect(net.requests.length).toBe(requests)
+        yield* TestClock.adjust("1 millis")
+      }
+      net.answer = issuer.publishes(first)
+      expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(5)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  // The test's clock starts at 1970-01-01T00:00:00Z.
+  for (const [retryAfter, wait] of [
+    ["300", 300],
+    ["Thu, 01 Jan 1970 00:05:00 GMT", 300],
+    ["86400", 600],
+    ["Fri, 02 Jan 1970 00:00:00 GMT", 600],
+    ["1", 30],
+    ["0", 30],
+    ["-300", 30],
+    ["soon", 30],
+    ["99999999999999999999", 30],
+    ["Wed, 31 Dec 1969 23:00:00 GMT", 30]
+  ] as const) {
+    it.effect(`is left alone for ${wait} seconds by "Retry-After: ${retryAfter}"`, () => {
+      const net = issuer.network(() => new Response(null, { status: 429, headers: { "retry-after": retryAfter } }))
+      return Effect.gen(function* () {
+        const reason = `${jwksUri} answered 429`
+        expect(yield* outcome(first)).toStrictEqual(unavailable(reason, wait))
+        yield* TestClock.adjust(Duration.millis(wait * 1000 - 1))
+        expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 1))
+        expect(net.requests.length).toBe(1)
+        yield* TestClock.adjust("1 millis")
+        net.answer = issuer.publishes(first)
+        expect(yield* outcome(first)).toBe("verified")
+        expect(net.requests.length).toBe(2)
+      }).pipe(Effect.provide(keySetOver(net)))
+    })
+  }
+
+  it.effect("keeps a cold caller for 5 seconds at most", () => {
+    const net = issuer.network(() => "hang")
+    return Effect.gen(function* () {
+      const waiting = yield* Effect.fork(outcome(first))
+      yield* until(() => net.requests.length === 1)
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* Fiber.join(waiting)).toStrictEqual(unavailable(`${jwksUri} did not answer within 5s`, 30))
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("keeps a caller for 5 seconds at most when the client does not let itself be interrupted", () => {
+    let requests = 0
+    const client = HttpClient.make(() =>
+      Effect.zipRight(
+        Effect.sync(() => requests++),
+        Effect.never
+      )
+    ).pipe(HttpClient.transformResponse(Effect.uninterruptible))
+    return Effect.gen(function* () {
+      const waiting = yield* Effect.fork(outcome(first))
+      yield* until(() => requests === 1)
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* Fiber.join(waiting)).toStrictEqual(unavailable(`${jwksUri} did not answer within 5s`, 30))
+    }).pipe(Effect.provide(keySetOver({ layer: Layer.succeed(HttpClient.HttpClient, client) })))
+  })
+
+  it.effect("is unavailable, and not a defect, when the client throws", () => {
+    const net = issuer.network(() => {
+      throw new Error("broken")
+    })
+    return Effect.gen(function* () {
+      const failure = unavailable(`${jwksUri} cannot be reached`, 30)
+      expect(yield* outcome(first)).toStrictEqual(failure)
+      expect(yield* outcome(first)).toStrictEqual(failure)
+      expect(net.requests.length).toBe(1)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.scoped("is unavailable, and asked by the same pace, when a load dies", () =>
+    Effect.gen(function* () {
+      let loads = 0
+      const { get } = yield* refreshing.make({
+        load: Effect.suspend(() => Effect.die(`defect ${loads++}`)),
+        freshFor: Duration.minutes(10),
+        usableFor: Duration.hours(24),
+        cooldown: Duration.seconds(30)
+      })
+      for (const retryAfter of [30, 30]) {
+        expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("the load broke off", retryAfter))
+      }
+      expect(loads).toBe(1)
+    })
+  )
+
+  it.effect("is unavailable, and not an interruption, to those who wait when the scope closes and after", () => {
+    const net = issuer.network(() => "hang")
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(keySetOver(net), scope)
+      const find = Context.get(context, KeySet.KeySet).find({ algorithm: "ES256", keyId: "first" })
+      const waiting = yield* Effect.fork(Effect.flip(find))
+      yield* until(() => net.requests.length === 1)
+      yield* Scope.close(scope, Exit.void)
+      expect({ ...(yield* Fiber.join(waiting)) }).toStrictEqual(unavailable("the load broke off", 30))
+      yield* TestClock.adjust("30 seconds")
+      expect({ ...(yield* Effect.flip(find)) }).toStrictEqual(unavailable("the load broke off", 60))
+      expect(net.requests.length).toBe(1)
+      expect(logs.lines).toStrictEqual([])
+    }).pipe(Effect.provide(logs.layer))
+  })
+
+  it.effect("leaves the keys in use, without a word, when the scope closes during a refresh", () => {
+    const net = issuer.network(issuer.publishes(first))
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(keySetOver(net), scope)
+      const verified = Effect.provide(outcome(first), context)
+      expect(yield* verified).toBe("verified")
+      net.answer = () => "hang"
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* verified).toBe("verified")
+      yield* until(() => net.requests.length === 2)
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* verified).toBe("verified")
+      expect(logs.lines).toStrictEqual([])
+    }).pipe(Effect.provide(logs.layer))
+  })
+})
+
+describe("keys once fetched", () => {
+  const endless = () =>
+    new Response(
+      new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)) })
+    )
+  const broken = () =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{"keys":[')),
+        pull: (controller) => controller.error(new Error("reset"))
+      })
+    )
+  const notAnObject = `${jwksUri} did not answer a JSON object`
+  const bad: ReadonlyArray<readonly [what: string, answer: issuer.Answer, reason: string]> = [
+    ["a refused connection", () => "refuse", `${jwksUri} cannot be reached`],
+    ["a rejected promise", () => Promise.reject(new Error("broken")), `${jwksUri} cannot be reached`],
+    ["500", () => new Response(null, { status: 500 }), `${jwksUri} answered 500`],
+    ["404", () => issuer.json({ keys: [] }, { status: 404 }), `${jwksUri} answered 404`],
+    ["204", () => new Response(null, { status: 204 }), `${jwksUri} answered 204`],
+    ["206 with good keys", () => issuer.json({ keys: [first.jwk] }, { status: 206 }), `${jwksUri} answered 206`],
+    [
+      "a redirect",
+      () => new Response(null, { status: 302, headers: { location: "https://evil.example/jwks" } }),
+      `${jwksUri} answered 302`
+    ],
+    ["no body", () => new Response(null, { status: 200 }), `${jwksUri} broke off`],
+    ["an empty body", () => new Response("", { status: 200 }), notAnObject],
+    ["HTML with 200", () => new Response("<!doctype html><title>Sign in</title>", { status: 200 }), notAnObject],
+    ["truncated JSON", () => new Response(JSON.stringify({ keys: [first.jwk] }).slice(0, -2)), notAnObject],
+    ["bytes that are not UTF-8", () => new Response(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])), notAnObject],
+    ["an array", () => issuer.json([first.jwk]), notAnObject],
+    ["null", () => issuer.json(null), notAnObject],
+    ["an empty object", () => issuer.json({}), `the key set of ${jwksUri} has no keys`],
+    ["keys that are no array", () => issuer.json({ keys: first.jwk }), `the key set of ${jwksUri} has no keys`],
+    ["an empty key set", () => issuer.json({ keys: [] }), `the key set of ${jwksUri} has no usable key`],
+    [
+      "a key set without a usable key",
+      () => issuer.json({ keys: [{ ...first.jwk, use: "enc" }, null, 1] }),
+      `the key set of ${jwksUri} has no usable key`
+    ],
+    [
+      "1001 keys",
+      () => issuer.json({ keys: Array.from({ length: 1001 }, () => first.jwk) }),
+      `the key set of ${jwksUri} has over 1000 keys`
+    ],
+    [
+      "an answer of 1 MiB and one byte",
+      () => new Response(JSON.stringify({ keys: [first.jwk] }).padEnd(1_048_577)),
+      `${jwksUri} answered more than 1048576 bytes`
+    ],
+    ["an endless answer", endless, `${jwksUri} answered more than 1048576 bytes`],
+    ["an answer that breaks off", broken, `${jwksUri} broke off`]
+  ]
+
+  for (const [what, answer, reason] of bad) {
+    it.effect(`are used for 24 hours, and not longer, while the issuer gives ${what}`, () => {
+      const net = issuer.network(issuer.publishes(first))
+      const logs = captureLogs()
+      return Effect.gen(function* () {
+        expect(yield* outcome(first)).toBe("verified")
+        net.answer = answer
+        yield* TestClock.adjust("10 minutes")
+        expect(yield* outcome(first)).toBe("verified")
+        yield* until(() => logs.lines.some((line) => line.startsWith("WARN")))
+        expect(yield* outcome(first)).toBe("verified")
+        yield* TestClock.adjust(Duration.subtract(Duration.minutes(24 * 60 - 10), Duration.millis(1)))
+        expect(yield* outcome(first)).toBe("verified")
+        yield* until(() => logs.lines.filter((line) => line.startsWith("WARN")).length === 2)
+        expect(yield* outcome(unknown)).toStrictEqual(unavailable(reason, 60))
+        yield* TestClock.adjust("1 millis")
+        expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 60))
+        expect(net.requests.length).toBe(3)
+        expect(logs.lines.filter((line) => line.startsWith("WARN"))).toStrictEqual([
+          `WARN A refresh failed; what was loaded 10m ago stays in use: ${reason}`,
+          `WARN A refresh failed; what was loaded 23h 59m 59s 999ms ago stays in use: ${reason}`
+        ])
+        net.answer = issuer.publishes(first)
+        yield* TestClock.adjust("1 minute")
+        expect(yield* outcome(first)).toBe("verified")
+      }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
+    })
+  }
+
+  it.effect("are read up to 1 MiB and 1000 keys", () => {
+    const keys = [first.jwk, ...Array.from({ length: 999 }, (_, i) => ({ ...second.jwk, kid: `key-${i}` }))]
+    const net = issuer.network(() => new Response(JSON.stringify({ keys }).padEnd(1_048_576)))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      expect(yield* outcome({ ...second, keyId: "key-998" })).toBe("verified")
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("are fetched again in the background after 10 minutes of use, and no caller waits", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("599999 millis")
+      expect(yield* outcome(first)).toBe("verified")
+      yield* turns
+      expect(net.requests.length).toBe(1)
+      net.answer = () => "hang"
+      yield* TestClock.adjust("1 millis")
+      for (let i = 0; i < 5; i++) expect(yield* outcome(first)).toBe("verified")
+      yield* turns
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("are not fetched when nobody asks", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("23 hours")
+      yield* turns
+      expect(net.requests.length).toBe(1)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("stop verifying with the next successful refresh when the issuer removed them", () => {
+    const net = issuer.network(issuer.publishes(first, second))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = issuer.publishes(second)
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      expect(yield* outcome(first)).toStrictEqual({ ...keyNotFound, keyId: "first" })
+      expect(yield* outcome(second)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("stop verifying with the next successful refresh when the issuer replaced them under the same kid", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      const { release, response } = held()
+      net.answer = () => response
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* outcome(first)).toBe("verified")
+      const waiting = yield* Effect.fork(outcome(unknown))
+      release(jwks(replacement))
+      expect(yield* Fiber.join(waiting)).toStrictEqual(keyNotFound)
+      expect(yield* outcome(first)).toStrictEqual({ _tag: "SignatureInvalid" })
+      expect(yield* outcome(replacement)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  for (const [cacheControl, seconds] of [
+    ["max-age=60", 60],
+    ["public, MAX-AGE=120, must-revalidate", 120],
+    ["public,max-age=120", 120],
+    ['max-age="90"', 90],
+    ["max-age=1", 30],
+    ["max-age=0", 30],
+    ["no-store", 30],
+    ["private, no-cache, max-age=300", 30],
+    ["max-age=86400", 600],
+    ["max-age=99999999999999999999", 600],
+    ["s-maxage=60", 600],
+    ["max-age=-1", 600],
+    ["max-age=abc", 600],
+    ["x-no-store", 600]
+  ] as const) {
+    it.effect(`are fresh for ${seconds} seconds by "Cache-Control: ${cacheControl}"`, () => {
+      const net = issuer.network(() =>
+        issuer.json({ keys: [first.jwk] }, { headers: { "cache-control": cacheControl } })
+      )
+      return Effect.gen(function* () {
+        expect(yield* outcome(first)).toBe("verified")
+        yield* TestClock.adjust(Duration.millis(seconds * 1000 - 1))
+        expect(yield* outcome(first)).toBe("verified")
+        yield* turns
+        expect(net.requests.length).toBe(1)
+        yield* TestClock.adjust("1 millis")
+        expect(yield* outcome(first)).toBe("verified")
+        yield* until(() => net.requests.length === 2)
+      }).pipe(Effect.provide(keySetOver(net)))
+    })
+  }
+
+  it.effect("follow the times of the options", () => {
+    const net = issuer.network(issuer.publishes(first))
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = down
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* outcome(first)).toBe("verified")
+      yield* until(() => logs.lines.length === 1)
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 5))
+      yield* TestClock.adjust("1 minute")
+      expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 10))
+      expect(net.requests.length).toBe(3)
+    }).pipe(
+      Effect.provide(
+        Layer.provide(
+          KeySet.layerRemote({ jwksUri, freshFor: "2 minutes", usableFor: "3 minutes", cooldown: "5 seconds" }),
+          net.layer
+        )
+      ),
+      Effect.provide(logs.layer)
+    )
+  })
+})
+
+describe("odd members of a key set", () => {
+  const secret = { ...first.jwk, kid: "leaked", d: "c2VjcmV0LXNjYWxhcg" }
+  const symmetric = { kty: "oct", kid: "shared", k: "c2VjcmV0LW9jdGV0cw" }
+
+  it.effect("are reported once and not at each refresh, private and symmetric ones as an error without the key", () => {
+    const net = issuer.network(() =>
+      issuer.json({ keys: [{ ...first.jwk, use: "enc" }, secret, symmetric, second.jwk] })
+    )
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      for (let i = 1; i <= 3; i++) {
+        expect(yield* outcome({ ...unknown })).toStrictEqual(keyNotFound)
+        expect(net.requests.length).toBe(i)
+        yield* TestClock.adjust("30 seconds")
+      }
+      expect(logs.lines).toStrictEqual([
+        `ERROR The issuer publishes secret key material at ${jwksUri}: ` +
+          "key 2 is private material; key 3 is a symmetric key; key 1 is not for signatures (use)"
+      ])
+      net.answer = () => issuer.json({ keys: [{ ...first.jwk, use: "enc" }, second.jwk] })
+      expect(yield* outcome({ ...unknown })).toStrictEqual(keyNotFound)
+      expect(logs.lines.slice(1)).toStrictEqual([
+        `INFO Not all keys of ${jwksUri} are in order: key 1 is not for signatures (use)`
+      ])
+    }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
+  })
+
+  it.effect("are reported as an error even when a private one comes late after many that are merely odd", () => {
+    const odd = Array.from({ length: 30 }, () => 0)
+    const net = issuer.network(() => issuer.json({ keys: [...odd, second.jwk] }))
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      expect(yield* outcome(second)).toBe("verified")
+      net.answer = () => issuer.json({ keys: [...odd, second.jwk, secret] })
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome({ ...first, keyId: "leaked" })).toStrictEqual({ ...keyNotFound, keyId: "leaked" })
+      const shown = (count: number) =>
+        Array.from({ length: count }, (_, i) => `key ${i + 1} is not an object`).join("; ")
+      expect(logs.lines).toStrictEqual([
+        `INFO Not all keys of ${jwksUri} are in order: ${shown(20)}`,
+        `ERROR The issuer publishes secret key material at ${jwksUri}: key 32 is private material; ${shown(19)}`
+      ])
+    }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
+  })
+})
+
+describe("layerDiscovery", () => {
+  const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
+  const discovered = (net: issuer.Network) =>
+    KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
+  const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
+
+  it.effect("is as lazy, and looks the jwks_uri up once", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      yield* turns
+      expect(urls(net)).toStrictEqual([])
+      yield* Effect.all([outcome(first), outcome(first)], { concurrency: 2 })
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, jwksUri])
+    }).pipe(Effect.provide(discovered(net)))
+  })
+
+  it.effect("looks a jwks_uri up anew that has stopped answering", () => {
+    const net = issuer.network(issuer.publishes(first))
+    const moved = `${issuer.issuer}/moved`
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = (url) => {
+        if (url === metadataUrl) return issuer.json({ issuer: issuer.issuer, jwks_uri: moved })
+        return url === moved ? jwks(second) : new Response(null, { status: 410 })
+      }
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(second)).toStrictEqual(unavailable(`${jwksUri} answered 410`, 30))
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(second)).toBe("verified")
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, jwksUri, metadataUrl, moved])
+    }).pipe(Effect.provide(discovered(net)))
+  })
+})

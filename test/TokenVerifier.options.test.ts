@@ -1,0 +1,265 @@
+/**
+ * How a verifier is built: its options, what it logs at start-up, and which resource it is bound to.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type { AccessToken } from "../src/AccessToken.ts"
+import * as ConfigurationError from "../src/ConfigurationError.ts"
+import * as KeySet from "../src/KeySet.ts"
+import * as ProtectedResource from "../src/ProtectedResource.ts"
+import * as TokenError from "../src/TokenError.ts"
+import * as TokenVerifier from "../src/TokenVerifier.ts"
+import { issuer, keyFor, mint, resource } from "./support/issuer.ts"
+import { captureLogs } from "./support/logs.ts"
+
+const keys = Layer.unwrapEffect(
+  Effect.map(
+    Effect.promise(() => keyFor("ES256")),
+    ({ jwk }) => KeySet.layerLocal({ jwks: { keys: [jwk] } })
+  )
+)
+const resourceAt = (baseUrl: string, path?: string) =>
+  ProtectedResource.layer({ baseUrl, path, authorizationServers: [issuer] })
+const mcp = resourceAt("https://api.example", "/mcp")
+
+const layer = (options: Partial<TokenVerifier.JwtOptions>, at = mcp) =>
+  TokenVerifier.layerJwt({ issuer, ...options }).pipe(Layer.provide(keys), Layer.provide(at))
+
+const verify = (aud: unknown) =>
+  Effect.gen(function* () {
+    const token = yield* mint({ claims: { aud } })
+    return yield* Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(token))
+  })
+
+/** The audiences of these that are taken. */
+const takenBy = (options: Partial<TokenVerifier.JwtOptions>, audiences: ReadonlyArray<unknown>) =>
+  Effect.filter(audiences, (aud) =>
+    verify(aud).pipe(
+      Effect.as(true),
+      Effect.catchTag("AudienceMismatch", () => Effect.succeed(false))
+    )
+  ).pipe(Effect.provide(layer(options)))
+
+describe("acceptedAudiences", () => {
+  const tried = [resource, "client_01", "https://other.example", undefined]
+
+  it.effect("is the resource alone by default", () =>
+    Effect.map(takenBy({}, tried), (taken) => expect(taken).toEqual([resource]))
+  )
+
+  it.effect("adds besideResource to the resource", () =>
+    Effect.gen(function* () {
+      const options = { acceptedAudiences: { besideResource: ["client_01"] } } as const
+      expect(yield* takenBy(options, tried)).toEqual([resource, "client_01"])
+      const error = yield* Effect.flip(Effect.provide(verify("client_02"), layer(options)))
+      expect(error).toMatchObject({
+        _tag: "AudienceMismatch",
+        expected: [resource, "client_01"],
+        actual: ["client_02"]
+      })
+    })
+  )
+
+  it.effect("puts insteadOfResource in its place", () =>
+    Effect.gen(function* () {
+      const options = { acceptedAudiences: { insteadOfResource: ["client_01"] } } as const
+      expect(yield* takenBy(options, tried)).toEqual(["client_01"])
+      expect(yield* Effect.flip(Effect.provide(verify("client_02"), layer(options)))).toEqual(
+        new TokenError.AudienceMismatch({ expected: ["client_01"], actual: ["client_02"] })
+      )
+    })
+  )
+
+  it.effect("takes any audience, and none, with dangerouslyAcceptAnyAudience", () =>
+    Effect.gen(function* () {
+      const options = { acceptedAudiences: { dangerouslyAcceptAnyAudience: "one server, one issuer" } }
+      expect(yield* takenBy(options, tried)).toEqual(tried)
+    })
+  )
+
+  it.effect.each<{ given: object; option: string; value: string; reason: string }>([
+    { given: {}, option: "", value: "", reason: "is not one choice" },
+    { given: { insteadOfResource: undefined }, option: "", value: "", reason: "is not one choice" },
+    { given: { besideResource: [] }, option: ".besideResource", value: "", reason: "is empty" },
+    { given: { besideResource: ["a", ""] }, option: ".besideResource", value: "", reason: "is blank" },
+    { given: { insteadOfResource: [] }, option: ".insteadOfResource", value: "", reason: "is empty" },
+    { given: { insteadOfResource: ["  "] }, option: ".insteadOfResource", value: "  ", reason: "is blank" },
+    {
+      given: { dangerouslyAcceptAnyAudience: "" },
+      option: ".dangerouslyAcceptAnyAudience",
+      value: "",
+      reason: "is blank"
+    },
+    {
+      given: { dangerouslyAcceptAnyAudience: "\t" },
+      option: ".dangerouslyAcceptAnyAudience",
+      value: "\t",
+      reason: "is blank"
+    },
+    {
+      given: { besideResource: ["a"], dangerouslyAcceptAnyAudience: "b" },
+      option: "",
+      value: "besideResource, dangerouslyAcceptAnyAudience",
+      reason: "is not one choice"
+    }
+  ])("refuses $given", ({ given, option, reason, value }) =>
+    Effect.gen(function* () {
+      const acceptedAudiences = given as TokenVerifier.AcceptedAudiences
+      const error = yield* Effect.flip(Layer.build(layer({ acceptedAudiences })))
+      expect(error).toEqual(ConfigurationError.make(`acceptedAudiences${option}`, value, reason))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("layerJwt", () => {
+  const info = "INFO Access tokens are accepted for aud"
+  it.effect.each<{ what: string; options?: Partial<TokenVerifier.JwtOptions>; at?: typeof mcp; line: string }>([
+    { what: "the resource", line: `${info}=https://api.example/mcp` },
+    {
+      what: "the advertised one of two spellings",
+      at: resourceAt("https://api.example"),
+      line: `${info}=https://api.example`
+    },
+    {
+      what: "what an operator does with it",
+      options: { registrationHint: "add it to the dashboard" },
+      line: `${info}=https://api.example/mcp (add it to the dashboard)`
+    },
+    {
+      what: "besideResource",
+      options: { acceptedAudiences: { besideResource: ["client_01"] } },
+      line: `${info} in "https://api.example/mcp", "client_01"; the resource is https://api.example/mcp`
+    },
+    {
+      what: "insteadOfResource",
+      options: { acceptedAudiences: { insteadOfResource: ["client_01"] } },
+      line: `${info} in "client_01"; the resource is https://api.example/mcp`
+    },
+    {
+      what: "dangerouslyAcceptAnyAudience",
+      options: { acceptedAudiences: { dangerouslyAcceptAnyAudience: "one server, one issuer" } },
+      line: `WARN Access tokens of ${issuer} are accepted FOR ANY AUDIENCE, because: one server, one issuer`
+    }
+  ])("logs one line when it is built, that tells $what", ({ at, line, options = {} }) =>
+    Effect.gen(function* () {
+      const logs = captureLogs()
+      yield* verify("https://other.example").pipe(
+        Effect.ignore,
+        Effect.provide(layer(options, at)),
+        Effect.provide(logs.layer)
+      )
+      expect(logs.lines).toEqual([line])
+    })
+  )
+
+  it.effect.each<{
+    what: string
+    options: Partial<TokenVerifier.JwtOptions>
+    error: readonly [string, string, string]
+  }>([
+    { what: "a blank issuer", options: { issuer: " " }, error: ["issuer", " ", "is blank"] },
+    {
+      what: "no token type",
+      options: { tokenTypes: [] as unknown as readonly [string] },
+      error: ["tokenTypes", "", "accepts none"]
+    },
+    {
+      what: "a clockTolerance that is none",
+      options: { clockTolerance: "soon" as Duration.DurationInput },
+      error: ["clockTolerance", "soon", "is not a time of at most 5 minutes"]
+    },
+    { what: "an empty issuer", options: { issuer: "" }, error: ["issuer", "", "is blank"] },
+    {
+      what: "a clockTolerance over the bound",
+      options: { clockTolerance: "301 seconds" },
+      error: ["clockTolerance", "301 seconds", "is not a time of at most 5 minutes"]
+    },
+    {
+      what: "a clockTolerance without end",
+      options: { clockTolerance: Number.POSITIVE_INFINITY satisfies Duration.DurationInput },
+      error: ["clockTolerance", "Infinity", "is not a time of at most 5 minutes"]
+    }
+  ])("refuses $what when it is built, and logs nothing", ({ error, options }) =>
+    Effect.gen(function* () {
+      const logs = captureLogs()
+      const built = Effect.provide(Layer.build(layer(options)), logs.layer)
+      expect(yield* Effect.flip(built)).toEqual(ConfigurationError.make(...error))
+      expect(logs.lines).toEqual([])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("one Layer given to two resources", () => {
+  class First extends Context.Tag("test/First")<First, TokenVerifier.TokenVerifier["Type"]>() {}
+  class Second extends Context.Tag("test/Second")<Second, TokenVerifier.TokenVerifier["Type"]>() {}
+
+  const own = (_: Redacted.Redacted) =>
+    Effect.map(ProtectedResource.ProtectedResource, ({ audiences }): AccessToken["Type"] => ({
+      claims: { aud: audiences[0] },
+      scopes: new Set()
+    }))
+
+  it.effect.each([
+    { name: "layerJwt", verifier: TokenVerifier.layerJwt({ issuer }) },
+    { name: "layerJwtConfig", verifier: TokenVerifier.layerJwtConfig({ issuer: Config.succeed(issuer) }) },
+    { name: "layer", verifier: TokenVerifier.layer(own) }
+  ])("$name is bound to each on its own", ({ name, verifier }) => {
+    const both = Layer.merge(
+      Layer.effect(First, TokenVerifier.TokenVerifier).pipe(Layer.provide(verifier), Layer.provide(mcp)),
+      Layer.effect(Second, TokenVerifier.TokenVerifier).pipe(
+        Layer.provide(verifier),
+        Layer.provide(resourceAt("https://b.example"))
+      )
+    ).pipe(Layer.provide(keys))
+    return Effect.gen(function* () {
+      const first = yield* First
+      const second = yield* Second
+      const [a, b] = [yield* mint(), yield* mint({ claims: { aud: "https://b.example" } })]
+      expect((yield* first.verify(a)).claims["aud"]).toBe(resource)
+      expect((yield* second.verify(b)).claims["aud"]).toBe("https://b.example")
+      if (name === "layer") return
+      expect((yield* Effect.flip(first.verify(b)))._tag).toBe("AudienceMismatch")
+      expect((yield* Effect.flip(second.verify(a)))._tag).toBe("AudienceMismatch")
+    }).pipe(Effect.provide(both))
+  })
+})
+
+describe("layerJwtConfig", () => {
+  it.effect("reads every option from Config", () => {
+    const configured = TokenVerifier.layerJwtConfig({
+      issuer: Config.string("ISSUER"),
+      clockTolerance: Config.duration("TOLERANCE"),
+      acceptedAudiences: Config.map(Config.nonEmptyString("AUDIENCE"), (one) => ({ insteadOfResource: [one] as const }))
+    }).pipe(Layer.provide(keys), Layer.provide(mcp))
+    const env = { ISSUER: issuer, TOLERANCE: "1 minute", AUDIENCE: "client_01" }
+    return Effect.gen(function* () {
+      expect((yield* verify("client_01")).subject).toBe("user-1")
+      expect((yield* Effect.flip(verify(resource)))._tag).toBe("AudienceMismatch")
+    }).pipe(Effect.provide(configured), Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
+  })
+})
+
+describe("layer", () => {
+  it.effect("uses a verifier of the user's own as it is, and logs nothing", () =>
+    Effect.gen(function* () {
+      const logs = captureLogs()
+      const accessToken: AccessToken["Type"] = { claims: {}, scopes: new Set() }
+      const refused = new TokenError.ScopeMissing({ required: ["a"], granted: [] })
+      const own = TokenVerifier.layer((token) => (token === first ? Effect.succeed(accessToken) : Effect.fail(refused)))
+      const first = yield* mint({ claims: { aud: "https://other.example" } })
+      const second = yield* mint()
+      yield* Effect.gen(function* () {
+        const verifier = yield* TokenVerifier.TokenVerifier
+        expect(yield* verifier.verify(first)).toBe(accessToken)
+        expect(yield* Effect.flip(verifier.verify(second))).toBe(refused)
+      }).pipe(Effect.provide(own), Effect.provide(logs.layer))
+      expect(logs.lines).toEqual([])
+    })
+  )
+})

@@ -1,0 +1,61 @@
+/**
+ * What is exported is a promise: it changes here or not at all.
+ */
+import { join } from "node:path"
+import ts from "typescript"
+import { describe, expect, it } from "vitest"
+import { program, root } from "./support/compile.ts"
+import { names } from "./support/modules.ts"
+
+const modules = names.filter((name) => !name.startsWith("internal/") && name !== "index")
+const text = [...modules, "index"].map((name) => `import * as ${name} from "../src/${name}.ts"`).join("\n")
+const path = "test/exports.virtual.ts"
+const checked = program([{ path, text }])
+
+/** The names that a module exports, types and values. */
+const exportsOf = (name: string): ReadonlyArray<string> => {
+  const checker = checked.getTypeChecker()
+  const symbol = checker.getSymbolAtLocation(checked.getSourceFile(join(root, `src/${name}.ts`))!)!
+  return checker.getExportsOfModule(symbol).map((one) => `${isValue(one, checker) ? "" : "type "}${one.name}`)
+}
+
+const isValue = (symbol: ts.Symbol, checker: ts.TypeChecker): boolean => {
+  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+  return (target.flags & ts.SymbolFlags.Value) !== 0
+}
+
+const exported: Readonly<Record<string, string>> = {
+  AccessToken: "AccessToken, fromJwt, layerRequest, requireScopes, withScopes",
+  AuthKit: "layer, layerConfig, layerResource, layerResourceConfig, type Options, type ResourceOptions",
+  AuthorizationServer: "discover, layerMetadataRoute, metadataUrls",
+  BearerAuth: "credentials, layer, layerScopes, make, middleware, toResponse, type Authenticator, type Options",
+  BearerAuthMcp: "layerHttpRouter, toolkit",
+  Challenge: "make, type Challenge",
+  Check: "audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type Check",
+  ConfigurationError: "ConfigurationError, make",
+  Jwt: "describe, maxLength, scopes, type Claims, type Description, type Jwt, verify, verifyWith",
+  KeySet:
+    "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
+  ProtectedResource:
+    "ProtectedResource, add, layer, layerConfig, layerMetadataRoute, make, scopeList, type Metadata, type Options",
+  ResourceServer: "layer, layerConfig, type Keys, type Options",
+  ResourceUrl: "isLoopback, isSecure, make, parse, type ResourceUrl",
+  TokenError:
+    "AlgorithmNotAllowed, AudienceMismatch, BindingMismatch, ClaimInvalid, CredentialsMalformed, CriticalHeaderUnsupported, Expired, IssuerMismatch, KeyNotFound, NotYetValid, ScopeMissing, SignatureInvalid, TokenError, TokenMalformed, TokenMissing, TypeMismatch, VerificationUnavailable, answers, type Answer",
+  TokenVerifier:
+    "TokenVerifier, layer, layerJwt, layerJwtConfig, type AcceptedAudiences, type JwtOptions, type Rejection"
+}
+
+describe("effect-resource-server", () => {
+  it("exports a namespace for each module, but for those with a peer of their own", () => {
+    expect(exportsOf("index")).toEqual(Object.keys(exported).filter((name) => name !== "BearerAuthMcp"))
+  })
+
+  it("has a subpath for each module", () => {
+    expect(modules).toEqual(Object.keys(exported))
+  })
+
+  it.each(modules)("%s exports what it did", (name) => {
+    expect([...exportsOf(name)].sort().join(", ")).toBe(exported[name])
+  })
+})
