@@ -5,6 +5,8 @@ const src = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname
 export default defineConfig({
   resolve: {
     alias: [
+      // The signature backend: `BACKEND=web npm test` runs everything against the other one.
+      { find: "#signature", replacement: src(`internal/signature.${process.env["BACKEND"] ?? "node"}.ts`) },
       { find: /^effect-resource-server$/, replacement: src("index.ts") },
       { find: /^effect-resource-server\/(.*)$/, replacement: src("$1.ts") }
     ]

@@ -2,12 +2,12 @@
  * Strict verification of compact JWS (RFC 7515, RFC 8725): bytes in, a decoded token out. What the claims say is for the
  * checks.
  */
+import { decodeText } from "#signature"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import { parseObject } from "./internal/fetchJson.ts"
-import { decodeBase64Url } from "./internal/jose.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
+import { parseObject } from "./internal/json.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
 import {
   AlgorithmNotAllowed,
@@ -99,7 +99,10 @@ const isCanonical = (segment: string): boolean => {
   return rest === 0 || (rest === 2 && "AQgw".includes(last)) || (rest === 3 && "AEIMQUYcgkosw048".includes(last))
 }
 
-const decodeObject = (segment: string) => parseObject(decodeBase64Url(segment))
+const decodeObject = (segment: string) => {
+  const text = decodeText(segment)
+  return text === undefined ? undefined : parseObject(text)
+}
 
 const parseHeader = (
   segment: string,

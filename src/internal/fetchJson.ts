@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { isSecure } from "../ResourceUrl.ts"
+import { parseObject } from "./json.ts"
 import { printable } from "./printable.ts"
 
 /** Why a document could not be had, in words that are safe to log, and how long the server asked to be left alone. */
@@ -83,7 +84,7 @@ const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =
       return Effect.succeed({ bytes: total, chunks })
     }),
     Effect.flatMap(({ bytes, chunks }) => {
-      const body = parseObject(concat(chunks, bytes))
+      const body = decodeObject(concat(chunks, bytes))
       return body === undefined ? fail("did not answer a JSON object") : Effect.succeed(body)
     })
   )
@@ -91,6 +92,14 @@ const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =
 /** Lets go of a body that nobody reads, which would hold its connection until it is garbage: starts to read it, and stops. */
 const release = (response: HttpClientResponse.HttpClientResponse) =>
   Effect.raceFirst(Effect.exit(Stream.runDrain(response.stream)), Effect.yieldNow())
+
+const decodeObject = (bytes: Uint8Array) => {
+  try {
+    return parseObject(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes))
+  } catch {
+    return undefined
+  }
+}
 
 const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
   const all = new Uint8Array(bytes)
@@ -100,17 +109,6 @@ const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array =>
     offset += chunk.length
   }
   return all
-}
-
-/** A JSON object of UTF-8 bytes, without a prototype that a name could hit by accident. */
-export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes))
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
-    return Object.setPrototypeOf(value, null)
-  } catch {
-    return undefined
-  }
 }
 
 /** The fetch client follows redirects unless told not to; the others never do and ignore this. */

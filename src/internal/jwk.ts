@@ -1,4 +1,4 @@
-import { decodeBase64Url } from "./jose.ts"
+import { decodeBase64Url } from "#signature"
 
 /** What each algorithm asks of a key (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
 const requirements = {

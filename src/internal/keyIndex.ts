@@ -1,6 +1,6 @@
+import { importKey } from "#signature"
 import * as Effect from "effect/Effect"
 import type { VerificationKey } from "../KeySet.ts"
-import { importKey } from "./jose.ts"
 import { type Algorithm, judge } from "./jwk.ts"
 import { printable } from "./printable.ts"
 
