@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { printableClaims } from "./internal/printable.ts"
 import type { Claims, Jwt } from "./Jwt.ts"
-import { scopes } from "./Jwt.ts"
 import { ClaimInvalid, ScopeMissing } from "./TokenError.ts"
 
 /**
@@ -35,20 +34,20 @@ export class AccessToken extends Context.Tag("effect-resource-server/AccessToken
  * Reads a checked token as an `AccessToken`. Fails with `ClaimInvalid` if `iss`, `sub`, `client_id`, `azp` or `jti` is
  * there but no string.
  */
-export const fromJwt = ({ claims }: Jwt): Effect.Effect<AccessToken["Type"], ClaimInvalid> => {
-  const wrong = ["iss", "sub", "client_id", "azp", "jti"].find(
-    (name) => claims[name] !== undefined && typeof claims[name] !== "string"
-  )
+export const fromJwt = ({ claims, scopes }: Jwt): Effect.Effect<AccessToken["Type"], ClaimInvalid> => {
+  const wrong = textClaims.find((name) => claims[name] !== undefined && typeof claims[name] !== "string")
   if (wrong !== undefined) return new ClaimInvalid({ claim: wrong, reason: "is not a string" })
   return Effect.succeed({
     claims,
     issuer: text(claims["iss"]),
     subject: text(claims["sub"]),
     clientId: text(claims["client_id"]) ?? text(claims["azp"]),
-    scopes: scopes(claims),
+    scopes,
     expiresAt: typeof claims["exp"] === "number" ? claims["exp"] : undefined
   })
 }
+
+const textClaims = ["iss", "sub", "client_id", "azp", "jti"]
 
 const text = (claim: unknown): string | undefined => (typeof claim === "string" ? claim : undefined)
 

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import { audienceHint, hint } from "./internal/hint.ts"
 import { printable, printableClaim, printableClaims } from "./internal/printable.ts"
 import type { Jwt } from "./Jwt.ts"
-import { scopes as scopesOf } from "./Jwt.ts"
 import {
   AudienceMismatch,
   BindingMismatch,
@@ -22,8 +21,8 @@ import {
   TypeMismatch
 } from "./TokenError.ts"
 
-/** A check that fails with `E`. */
-export type Check<E> = (token: Jwt) => Effect.Effect<Jwt, E>
+/** A check that fails with `E`. Whoever runs several may tell them the time, in milliseconds since 1970. */
+export type Check<E> = (token: Jwt, now?: number) => Effect.Effect<Jwt, E>
 
 /**
  * The header's `typ` is one of these, with or without `application/` and in any case (RFC 9068 section 4). A token without
@@ -32,7 +31,8 @@ export type Check<E> = (token: Jwt) => Effect.Effect<Jwt, E>
 export const tokenType = (...expected: readonly [string, ...Array<string>]): Check<TypeMismatch> => {
   const accepted = new Set(expected.map(mediaType))
   return (token) => {
-    if (typeof token.type === "string" && accepted.has(mediaType(token.type))) return Effect.succeed(token)
+    const { type } = token
+    if (typeof type === "string" && (accepted.has(type) || accepted.has(mediaType(type)))) return Effect.succeed(token)
     return new TypeMismatch({
       expected,
       ...(token.type !== undefined && { actual: knownTypes.find((known) => known === token.type) ?? "other" })
@@ -96,22 +96,29 @@ export const lifetime = (options?: {
   readonly clockTolerance?: Duration.DurationInput | undefined
 }): Check<Expired | NotYetValid | ClaimInvalid> => {
   const tolerance = Duration.toSeconds(options?.clockTolerance ?? "30 seconds")
-  return (token) =>
-    Effect.flatMap(Clock.currentTimeMillis, (millis): Effect.Effect<Jwt, Expired | NotYetValid | ClaimInvalid> => {
-      const now = millis / 1000
-      const { exp, iat, nbf } = token.claims
-      if (exp === undefined) return new ClaimInvalid({ claim: "exp", reason: "is missing" })
-      if (!isTime(exp)) return notATime("exp")
-      if (nbf !== undefined && !isTime(nbf)) return notATime("nbf")
-      if (iat !== undefined && !isTime(iat)) return notATime("iat")
-      if (now >= exp + tolerance) return new Expired({ expiresAt: exp, now })
-      if (nbf !== undefined && now < nbf - tolerance) return new NotYetValid({ claim: "nbf", validFrom: nbf, now })
-      if (iat !== undefined && now < iat - tolerance) return new NotYetValid({ claim: "iat", validFrom: iat, now })
-      return Effect.succeed(token)
-    })
+  return (token, now) =>
+    now === undefined
+      ? Effect.flatMap(Clock.currentTimeMillis, (now) => lifetimeAt(token, now / 1000, tolerance))
+      : lifetimeAt(token, now / 1000, tolerance)
 }
 
-const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value)
+const lifetimeAt = (
+  token: Jwt,
+  now: number,
+  tolerance: number
+): Effect.Effect<Jwt, Expired | NotYetValid | ClaimInvalid> => {
+  const { exp, iat, nbf } = token.claims
+  if (exp === undefined) return new ClaimInvalid({ claim: "exp", reason: "is missing" })
+  if (!isTime(exp)) return notATime("exp")
+  if (nbf !== undefined && !isTime(nbf)) return notATime("nbf")
+  if (iat !== undefined && !isTime(iat)) return notATime("iat")
+  if (now >= exp + tolerance) return new Expired({ expiresAt: exp, now })
+  if (nbf !== undefined && now < nbf - tolerance) return new NotYetValid({ claim: "nbf", validFrom: nbf, now })
+  if (iat !== undefined && now < iat - tolerance) return new NotYetValid({ claim: "iat", validFrom: iat, now })
+  return Effect.succeed(token)
+}
+
+const isTime = (value: unknown): value is number => Number.isFinite(value)
 
 const notATime = (claim: string) => new ClaimInvalid({ claim, reason: "is not a number of seconds" })
 
@@ -147,8 +154,7 @@ export const bearer: Check<BindingMismatch> = (token) =>
 export const scopes =
   (required: ReadonlyArray<string>): Check<ScopeMissing> =>
   (token) => {
-    const granted = scopesOf(token.claims)
-    return required.every((scope) => granted.has(scope))
+    return required.every((scope) => token.scopes.has(scope))
       ? Effect.succeed(token)
-      : new ScopeMissing({ required, granted: printableClaims([...granted]) })
+      : new ScopeMissing({ required, granted: printableClaims([...token.scopes]) })
   }

@@ -24,6 +24,6 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
 export const make = (option: string, value: string, reason: string): ConfigurationError =>
   new ConfigurationError({
     option,
-    value: printable(/:.*@/.test(value) ? value.replace(/^([a-z]+:\/\/)?.*@/i, "$1***@") : value),
+    value: printable(/:.*@/s.test(value) ? value.replace(/([a-z]+:\/\/)?.*@/is, "$1***@") : value),
     reason
   })

@@ -4,8 +4,8 @@
  */
 import { decodeText } from "#signature"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import { andThen } from "./internal/andThen.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
 import { parseObject } from "./internal/json.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
@@ -28,10 +28,21 @@ export interface Jwt {
   /** The header's `typ`, of whatever type it is. */
   readonly type: unknown
   readonly claims: Claims
+  /** The scopes that the claims grant, see `scopes`. */
+  readonly scopes: ReadonlySet<string>
 }
 
 /** The longest token that is looked at, in characters. */
 export const maxLength = 16_384
+
+/** What can be wrong with a token before its claims are looked at. */
+export type Refusal =
+  | TokenMalformed
+  | AlgorithmNotAllowed
+  | CriticalHeaderUnsupported
+  | KeyNotFound
+  | SignatureInvalid
+  | VerificationUnavailable
 
 /**
  * Verifies a token's form, algorithm, key and signature, in this order, and decodes it.
@@ -40,52 +51,45 @@ export const maxLength = 16_384
  * object in UTF-8; algorithms that the key set does not allow; `crit`, `b64` and nested tokens. Keys come from the
  * key set alone: `jwk`, `jku`, `x5u` and `x5c` of the token are never read. Not checked: every claim, and `typ`.
  */
-export const verify = (
-  token: Redacted.Redacted
-): Effect.Effect<
-  Jwt,
-  | TokenMalformed
-  | AlgorithmNotAllowed
-  | CriticalHeaderUnsupported
-  | KeyNotFound
-  | SignatureInvalid
-  | VerificationUnavailable,
-  KeySet
-> => Effect.flatMap(KeySet, (keySet) => verifyWith(keySet, token))
+export const verify = (token: Redacted.Redacted): Effect.Effect<Jwt, Refusal, KeySet> =>
+  Effect.flatMap(KeySet, (keySet) => Effect.map(verifyWith(keySet, Redacted.value(token)), ({ jwt }) => jwt))
 
-/** `verify` with the key set at hand, for verifiers that are built once and run per request. */
-export const verifyWith = (keySet: KeySet["Type"], token: Redacted.Redacted) =>
-  Effect.gen(function* () {
-    const text = Redacted.value(token)
-    const segments = yield* split(text)
-    const header = yield* parseHeader(segments.header, keySet.algorithms)
-    yield* checkSignature(keySet, text, header)
-    const claims = decodeObject(segments.payload)
-    if (claims === undefined) return yield* malformed("the payload of the token is not a JSON object")
-    return { ...header, claims } satisfies Jwt
-  })
-
-type Header = Omit<Jwt, "claims">
-
-interface Segments {
-  readonly header: string
-  readonly payload: string
+/** A verified token, and the key that signed it. */
+export interface Verified {
+  readonly jwt: Jwt
+  readonly key: VerificationKey
 }
 
-const malformed = (reason: string) => Either.left(new TokenMalformed({ reason }))
+/** `verify` with the key set and the time at hand. Runs at once what can be: call it inside an effect. */
+export const verifyWith = (keySet: KeySet["Type"], token: string, now?: number): Effect.Effect<Verified, Refusal> => {
+  const segments = split(token)
+  if (typeof segments === "string") return new TokenMalformed({ reason: segments })
+  return andThen(readHeader(segments.header, keySet.algorithms), (header) =>
+    andThen(signer(keySet, token, header, now), (key): Effect.Effect<Verified, TokenMalformed> => {
+      const claims = decodeObject(segments.payload)
+      if (claims === undefined) return malformed("the payload of the token is not a JSON object")
+      const { algorithm, keyId, type } = header
+      return Effect.succeed({ key, jwt: { algorithm, keyId, type, claims, scopes: scopes(claims) } })
+    })
+  )
+}
 
-const split = (token: string): Either.Either<Segments, TokenMalformed> => {
-  if (token.length > maxLength) return malformed(`the token is longer than ${maxLength} characters`)
+type Header = Omit<Jwt, "claims" | "scopes">
+
+const malformed = (reason: string) => new TokenMalformed({ reason })
+
+/** Header and payload of a token, or what is wrong with its form. */
+const split = (token: string): { readonly header: string; readonly payload: string } | string => {
+  if (token.length > maxLength) return `the token is longer than ${maxLength} characters`
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
-  if (first === -1 || second === -1) return malformed("the token has not three segments")
-  if (token.includes(".", second + 1)) return malformed("the token has more than three segments")
+  if (first === -1 || second === -1) return "the token has not three segments"
+  if (token.includes(".", second + 1)) return "the token has more than three segments"
   const header = token.slice(0, first)
   const payload = token.slice(first + 1, second)
-  const signature = token.slice(second + 1)
-  return isCanonical(header) && isCanonical(payload) && isCanonical(signature)
-    ? Either.right({ header, payload })
-    : malformed("a segment of the token is not canonical base64url")
+  return isCanonical(header) && isCanonical(payload) && isCanonical(token.slice(second + 1))
+    ? { header, payload }
+    : "a segment of the token is not canonical base64url"
 }
 
 /**
@@ -104,45 +108,73 @@ const decodeObject = (segment: string) => {
   return text === undefined ? undefined : parseObject(text)
 }
 
+/** The header that was read last: an issuer's tokens have the same one, letter by letter, until its next key. */
+let last: { readonly segment: string; readonly allowed: ReadonlySet<Algorithm>; readonly header: Header } | undefined
+
+const readHeader = (segment: string, allowed: ReadonlySet<Algorithm>) => {
+  if (last !== undefined && last.segment === segment && last.allowed === allowed) return Effect.succeed(last.header)
+  return andThen(parseHeader(segment, allowed), (header) => {
+    last = { segment, allowed, header }
+    return Effect.succeed(header)
+  })
+}
+
 const parseHeader = (
   segment: string,
   allowed: ReadonlySet<Algorithm>
-): Either.Either<Header, TokenMalformed | AlgorithmNotAllowed | CriticalHeaderUnsupported> => {
+): Effect.Effect<Header, TokenMalformed | AlgorithmNotAllowed | CriticalHeaderUnsupported> => {
   const header = decodeObject(segment)
   if (header === undefined) return malformed("the header of the token is not a JSON object")
   const { alg, cty, kid, typ } = header
   if (typeof alg !== "string") return malformed("the token names no algorithm")
   if (!isAlgorithm(alg) || !allowed.has(alg)) {
-    return Either.left(new AlgorithmNotAllowed({ expected: [...allowed], actual: knownAlgorithm(alg) }))
+    return new AlgorithmNotAllowed({ expected: [...allowed], actual: knownAlgorithm(alg) })
   }
-  if ("crit" in header) return Either.left(new CriticalHeaderUnsupported())
+  if ("crit" in header) return new CriticalHeaderUnsupported()
   if ("b64" in header) return malformed("the token has an unencoded payload (b64)")
   if (typeof cty === "string" && /^(application\/)?jwt$/i.test(cty)) return malformed("the token is nested (cty)")
   if (kid !== undefined && typeof kid !== "string") return malformed("the kid of the token is not a string")
-  return Either.right({ algorithm: alg, keyId: kid, type: typ })
+  return Effect.succeed({ algorithm: alg, keyId: kid, type: typ })
 }
 
-const checkSignature = (keySet: KeySet["Type"], token: string, { algorithm, keyId }: Header) =>
-  Effect.gen(function* () {
-    const keys = yield* keySet.find({ algorithm, keyId })
-    if (keys.length === 0) {
-      const shown = keyId === undefined ? {} : { keyId: yield* printableKeyId(keyId) }
-      return yield* new KeyNotFound({ algorithm, ...shown })
-    }
-    for (const key of keys) {
-      if (yield* isSignedBy(key, token)) return
-    }
-    return yield* new SignatureInvalid()
-  })
+/** The key of the issuer that signed the token. */
+const signer = (keySet: KeySet["Type"], token: string, header: Header, now: number | undefined) => {
+  const atHand = now === undefined ? undefined : keySet.findNow?.(header, now)
+  const found = atHand === undefined || atHand.length === 0 ? keySet.find(header) : Effect.succeed(atHand)
+  return andThen(found, (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid> =>
+    keys.length > 0 ? firstOf(keys, token) : keyNotFound(header)
+  )
+}
+
+const keyNotFound = ({ algorithm, keyId }: Header): Effect.Effect<never, KeyNotFound> =>
+  keyId === undefined
+    ? new KeyNotFound({ algorithm })
+    : Effect.flatMap(printableKeyId(keyId), (shown) => new KeyNotFound({ algorithm, keyId: shown }))
+
+const firstOf = (
+  keys: ReadonlyArray<VerificationKey>,
+  token: string,
+  index = 0
+): Effect.Effect<VerificationKey, SignatureInvalid> => {
+  const key = keys[index]
+  if (key === undefined) return new SignatureInvalid()
+  return andThen(isSignedBy(key, token), (signed) => (signed ? Effect.succeed(key) : firstOf(keys, token, index + 1)))
+}
 
 /** A key of the user's own may throw what it likes: that is a signature which does not hold, not our defect. */
-const isSignedBy = (key: VerificationKey, token: string): Effect.Effect<boolean> =>
-  Effect.try(() => key.verify(token)).pipe(
-    Effect.flatMap((verified) =>
-      typeof verified === "boolean" ? Effect.succeed(verified) : Effect.tryPromise(() => verified)
-    ),
-    Effect.orElseSucceed(() => false)
-  )
+const isSignedBy = (key: VerificationKey, token: string): Effect.Effect<boolean> => {
+  try {
+    const verified = key.verify(token)
+    return typeof verified === "boolean"
+      ? Effect.succeed(verified)
+      : Effect.orElseSucceed(
+          Effect.tryPromise(() => verified),
+          () => false
+        )
+  } catch {
+    return Effect.succeed(false)
+  }
+}
 
 /** The token's `alg` if it is a known one; else `other`, for it is the sender's to choose. */
 const knownAlgorithm = (alg: unknown): string =>
@@ -172,10 +204,8 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
   Effect.suspend(() => {
     const text = Redacted.value(token)
     const tokenLength = text.length
-    const header = Either.match(split(text), {
-      onLeft: () => undefined,
-      onRight: (segments) => decodeObject(segments.header)
-    })
+    const segments = split(text)
+    const header = typeof segments === "string" ? undefined : decodeObject(segments.header)
     if (header === undefined) return Effect.succeed({ tokenLength })
     const { alg, kid } = header
     const keyId = typeof kid === "string" ? printableKeyId(kid) : Effect.succeed(undefined)
@@ -191,12 +221,24 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
  * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
  * A claim of another type grants nothing.
  */
-export const scopes = (claims: Claims): ReadonlySet<string> => {
-  const { scope, scp } = claims
+export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
   const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
   const chosen: unknown = isEmpty ? scp : scope
-  const lists: ReadonlyArray<unknown> = Array.isArray(chosen) && chosen === scp ? chosen : [chosen]
-  return new Set(
-    lists.flatMap((list) => (typeof list === "string" ? list.split(" ") : [])).filter((name) => name !== "")
-  )
+  const names: Array<string> = []
+  for (const list of Array.isArray(chosen) && chosen === scp ? chosen : [chosen]) {
+    if (typeof list === "string") names.push(...list.split(" ").filter((name) => name !== ""))
+  }
+  return frozenSet(names)
 }
+
+/** A set that requests share, when their token comes again: none can grant the next one a scope. */
+const frozenSet = (values: ReadonlyArray<string>): ReadonlySet<string> =>
+  Object.setPrototypeOf(new Set(values), frozenMethods)
+
+const frozen = {
+  value: () => {
+    throw new TypeError("The scopes of a token cannot be changed")
+  }
+}
+
+const frozenMethods: object = Object.create(Set.prototype, { add: frozen, delete: frozen, clear: frozen })

@@ -40,6 +40,14 @@ export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
       readonly algorithm: Algorithm
       readonly keyId: string | undefined
     }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
+    /**
+     * The same at once, at a time in milliseconds since 1970, or `undefined` where that takes asking. It saves a token
+     * that comes again a step; a key set need not have it.
+     */
+    readonly findNow?: (
+      header: { readonly algorithm: Algorithm; readonly keyId: string | undefined },
+      now: number
+    ) => ReadonlyArray<VerificationKey> | undefined
   }
 >() {}
 
@@ -89,7 +97,11 @@ export const layerLocal = (
           `has no usable key: ${problems.map(keyIndex.describe).join("; ")}`
         )
       }
-      return KeySet.of({ algorithms, find: (header) => Effect.succeed(keyIndex.lookUp(index, header)) })
+      return KeySet.of({
+        algorithms,
+        findNow: (header) => keyIndex.lookUp(index, header),
+        find: (header) => Effect.succeed(keyIndex.lookUp(index, header))
+      })
     })
   )
 
@@ -178,6 +190,10 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
     })
     return KeySet.of({
       algorithms,
+      findNow: (header, now) => {
+        const index = keys.fresh(now)
+        return index === undefined ? undefined : keyIndex.lookUp(index, header)
+      },
       find: (header) =>
         Effect.flatMap(keys.get, (index) => {
           const found = keyIndex.lookUp(index, header)

@@ -40,7 +40,7 @@ export const make = (options: {
 }): Parsed<ResourceUrl> =>
   Either.gen(function* () {
     const base = yield* parse(options.baseUrlOption ?? "baseUrl", options.baseUrl)
-    const path = yield* mountPath(options.path ?? "/")
+    const path = yield* mountPath(options.path ?? "")
     const prefix = yield* plainPath(
       options.baseUrlOption ?? "baseUrl",
       options.baseUrl,
@@ -85,7 +85,7 @@ export const isLoopback = (hostname: string): boolean =>
 
 const mountPath = (value: string): Parsed<`/${string}`> => {
   const path: `/${string}` = value.startsWith("/") ? `/${value.slice(1)}` : `/${value}`
-  return Either.map(plainPath("path", value, path === "/" ? "" : path), () => path)
+  return Either.map(plainPath("path", value, path), () => path)
 }
 
 /** Segments of unreserved and harmless characters: nothing that a URL parser rewrites or a router interprets. */
@@ -94,7 +94,7 @@ const plainPath = (option: string, value: string, path: string): Parsed<string> 
   if (path.includes("?")) return wrong("must not have a query")
   if (path.includes("#")) return wrong("must not have a fragment")
   if (path.includes("//")) return wrong("has an empty path segment")
-  if (/(^|\/)\.\.?(\/|$)/.test(path)) return wrong("has a dot segment")
+  if (/\/\.\.?(\/|$)/.test(path)) return wrong("has a dot segment")
   if (!/^[A-Za-z0-9\-._~!$&'+,=@/]*$/.test(path)) return wrong("has a character that a path must not have here")
   return Either.right(path)
 }

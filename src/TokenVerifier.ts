@@ -8,13 +8,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { AccessToken, fromJwt } from "./AccessToken.ts"
+import type { AccessToken } from "./AccessToken.ts"
 import * as Check from "./Check.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { quoted } from "./internal/printable.ts"
-import * as Jwt from "./Jwt.ts"
+import * as SignatureCache from "./internal/signatureCache.ts"
+import * as verifier from "./internal/verifier.ts"
+import type * as Jwt from "./Jwt.ts"
 import { KeySet } from "./KeySet.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import type { CredentialsMalformed, TokenError, TokenMissing } from "./TokenError.ts"
@@ -65,6 +67,13 @@ export interface JwtOptions {
   readonly requiredClaims?: ReadonlyArray<string> | undefined
   /** Audiences other than the resource URL. Default: the resource URL alone. */
   readonly acceptedAudiences?: AcceptedAudiences | undefined
+  /**
+   * How many tokens whose signature held are remembered, so that it is not checked again; every claim is, each time. 0
+   * turns it off. Default: 1,000.
+   */
+  readonly signatureCacheEntries?: number | undefined
+  /** How many bytes of memory these tokens may take, as far as can be told. Default: 4 MiB. */
+  readonly signatureCacheBytes?: number | undefined
   /** What an operator does with the audience, for the start-up line. */
   readonly registrationHint?: string | undefined
 }
@@ -91,27 +100,19 @@ export const layerJwt = (
         const tokenTypes = options.tokenTypes ?? (["at+jwt"] as const)
         if (tokenTypes[0] === undefined) return yield* ConfigurationError.make("tokenTypes", "", "accepts none")
         if (options.issuer.trim() === "") return yield* ConfigurationError.make("issuer", options.issuer, "is blank")
+        const cache = yield* signatureCache(options)
         const audience = yield* audienceCheck(options.acceptedAudiences, resource)
-        const type = Check.tokenType(...tokenTypes)
-        const issuer = Check.issuer(options.issuer)
-        const lifetime = Check.lifetime({ clockTolerance })
-        const requiredClaims = Check.requiredClaims(options.requiredClaims ?? [])
-        const scopes = Check.scopes(resource.requiredScopes)
+        const checks = [
+          Check.tokenType(...tokenTypes),
+          Check.issuer(options.issuer),
+          audience,
+          Check.lifetime({ clockTolerance }),
+          Check.bearer,
+          Check.requiredClaims(options.requiredClaims ?? []),
+          Check.scopes(resource.requiredScopes)
+        ]
         yield* announce(options, resource)
-        return TokenVerifier.of({
-          resource: resource.resource,
-          verify: (token) =>
-            Jwt.verifyWith(keySet, token).pipe(
-              Effect.flatMap(type),
-              Effect.flatMap(issuer),
-              Effect.flatMap(audience),
-              Effect.flatMap(lifetime),
-              Effect.flatMap(Check.bearer),
-              Effect.flatMap(requiredClaims),
-              Effect.flatMap(scopes),
-              Effect.flatMap(fromJwt)
-            )
-        })
+        return TokenVerifier.of({ resource: resource.resource, verify: verifier.make(keySet, checks, cache) })
       })
     )
   )
@@ -141,6 +142,17 @@ export const layer = <R>(
       )
     )
   )
+
+const signatureCache = (options: JwtOptions) =>
+  Effect.gen(function* () {
+    const { signatureCacheBytes: bytes = 4 * 2 ** 20, signatureCacheEntries: entries = 1000 } = options
+    for (const [option, value] of Object.entries({ signatureCacheBytes: bytes, signatureCacheEntries: entries })) {
+      if (!(Number.isFinite(value) && value >= 0)) {
+        return yield* ConfigurationError.make(option, String(value), "is not a finite number of at least 0")
+      }
+    }
+    return SignatureCache.make<verifier.Remembered>({ bytes, entries })
+  })
 
 const audiencesOf = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) => {
   if (accepted === undefined) return resource.audiences

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as AccessToken from "../src/AccessToken.ts"
-import type { Claims, Jwt } from "../src/Jwt.ts"
+import { type Claims, type Jwt, scopes as scopesOf } from "../src/Jwt.ts"
 import { ClaimInvalid, ScopeMissing } from "../src/TokenError.ts"
 
 const claims: Claims = {
@@ -17,7 +17,8 @@ const jwt = (overrides: Claims): Jwt => ({
   algorithm: "ES256",
   keyId: "k1",
   type: "at+jwt",
-  claims: { ...claims, ...overrides }
+  claims: { ...claims, ...overrides },
+  scopes: scopesOf({ ...claims, ...overrides })
 })
 
 describe("fromJwt", () => {
@@ -41,9 +42,17 @@ describe("fromJwt", () => {
     })
   )
 
+  it.effect.each(["300", null, [300]])("takes no exp of %j for a time", (exp) =>
+    Effect.map(AccessToken.fromJwt(jwt({ exp })), ({ expiresAt }) => expect(expiresAt).toBeUndefined())
+  )
+
   it.effect("never makes up a client or a subject", () =>
     Effect.gen(function* () {
-      const { claims: kept, scopes, ...rest } = yield* AccessToken.fromJwt({ ...jwt({}), claims: {} })
+      const {
+        claims: kept,
+        scopes,
+        ...rest
+      } = yield* AccessToken.fromJwt({ ...jwt({}), claims: {}, scopes: new Set() })
       expect(kept).toEqual({})
       expect(scopes).toEqual(new Set())
       expect(Object.values(rest).every((value) => value === undefined)).toBe(true)
@@ -59,6 +68,12 @@ describe("fromJwt", () => {
       expect(error).toEqual(new ClaimInvalid({ claim, reason: "is not a string" }))
     })
   )
+})
+
+describe("AccessToken", () => {
+  it("has a key of its own", () => {
+    expect(AccessToken.AccessToken.key).toBe("effect-resource-server/AccessToken")
+  })
 })
 
 const token: AccessToken.AccessToken["Type"] = { claims, scopes: new Set(["a", "b\n"]) }

@@ -1,9 +1,12 @@
+import * as Headers from "@effect/platform/Headers"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import { AccessToken, BearerAuth, Check, Jwt, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
-import { VerificationUnavailable } from "effect-resource-server/TokenError"
+import { CredentialsMalformed, TokenMissing, VerificationUnavailable } from "effect-resource-server/TokenError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
@@ -322,7 +325,18 @@ describe("BearerAuth.layer", () => {
         status: 204,
         challenge: null
       })
-      expect(shown(yield* get(`${plain.url}/mcp`, {}, "OPTIONS")).status).toBe(401)
+      for (const [method, headers] of [
+        ["OPTIONS", {}],
+        ["OPTIONS", { origin: preflight.origin }],
+        ["OPTIONS", { "access-control-request-method": "POST" }],
+        ["GET", preflight]
+      ] as const) {
+        expect([method, headers, (yield* get(`${plain.url}/mcp`, headers, method)).status]).toEqual([
+          method,
+          headers,
+          401
+        ])
+      }
       const cors = yield* serve(Layer.merge(Wild, HttpLayerRouter.cors()))
       const answer = yield* get(`${cors.url}/mcp`, preflight, "OPTIONS")
       expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([204, "*"])
@@ -333,6 +347,34 @@ describe("BearerAuth.layer", () => {
       ])
     })
   )
+})
+
+describe("BearerAuth.credentials", () => {
+  const several = "the request has several Authorization headers"
+  const notOne = "the Authorization header is not one bearer token"
+  const request = (authorization: string | undefined, rawHeaders?: ReadonlyArray<string>) => {
+    const web = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/"))
+    const asked = authorization === undefined ? web : web.modify({ headers: Headers.fromInput({ authorization }) })
+    return Object.create(asked, { source: { value: { rawHeaders } } }) as typeof asked
+  }
+
+  it.each<[string | undefined, ReadonlyArray<string> | undefined, object | string]>([
+    [undefined, undefined, new TokenMissing()],
+    ["Basic bearer", undefined, new TokenMissing()],
+    ["Bearer abc", undefined, "abc"],
+    ["Bearer a b", undefined, new CredentialsMalformed({ reason: notOne })],
+    ["Bearer abc", ["Host", "127.0.0.1", "Authorization", "Bearer abc", "X-Note", "authorization"], "abc"],
+    [
+      "Bearer abc",
+      ["Authorization", "Bearer abc", "AUTHORIZATION", "Bearer abc"],
+      new CredentialsMalformed({ reason: several })
+    ]
+  ])("of %j in lines %j are %o", (authorization, lines, expected) => {
+    const credentials = BearerAuth.credentials(request(authorization, lines))
+    expect(Either.match(credentials, { onLeft: (error) => error, onRight: (token) => Redacted.value(token) })).toEqual(
+      expected
+    )
+  })
 })
 
 describe("BearerAuth.layerScopes", () => {

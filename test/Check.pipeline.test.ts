@@ -87,7 +87,8 @@ describe("a pipeline of checks", () => {
           jti: "jti-1",
           scope: "mcp:tools",
           org_id: "org-1"
-        }
+        },
+        scopes: new Set(["mcp:tools"])
       })
     })
   )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import * as Check from "../src/Check.ts"
-import type * as Jwt from "../src/Jwt.ts"
+import * as Jwt from "../src/Jwt.ts"
 import * as TokenError from "../src/TokenError.ts"
 
 const { AudienceMismatch, ClaimInvalid, Expired, IssuerMismatch, NotYetValid, ScopeMissing, TypeMismatch } = TokenError
@@ -11,7 +11,8 @@ const withClaims = (claims: Jwt.Claims, type: unknown = "at+jwt"): Jwt.Jwt => ({
   algorithm: "ES256",
   keyId: "k1",
   type,
-  claims
+  claims,
+  scopes: Jwt.scopes(claims)
 })
 
 /** What a check makes of a token: nothing if it returns that very token, else its error. */
@@ -36,6 +37,7 @@ describe("tokenType", () => {
     ["dpop+jwt", "dpop+jwt"],
     ["at+jwt\r\n", "other"],
     ["application/application/at+jwt", "other"],
+    ["text/application/at+jwt", "other"],
     ["", "other"],
     [null, "other"],
     [["at+jwt"], "other"],

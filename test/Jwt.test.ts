@@ -55,7 +55,7 @@ describe("verify", () => {
         sign(es, '{"alg":"ES256","typ":{"odd":1}}', '{"exp":"never","__proto__":{"admin":true},"constructor":1}')
       )
       const { claims, ...header } = yield* verify(token)
-      expect(header).toEqual({ algorithm: "ES256", keyId: undefined, type: { odd: 1 } })
+      expect(header).toEqual({ algorithm: "ES256", keyId: undefined, type: { odd: 1 }, scopes: new Set() })
       expect(Object.keys(claims)).toEqual(["exp", "__proto__", "constructor"])
       expect(claims["admin"]).toBeUndefined()
       expect(claims["toString"]).toBeUndefined()

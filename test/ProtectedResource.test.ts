@@ -1,7 +1,11 @@
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as ConfigurationError from "../src/ConfigurationError.ts"
 import * as ProtectedResource from "../src/ProtectedResource.ts"
 
@@ -14,7 +18,7 @@ const good: ProtectedResource.Options = {
 describe("make", () => {
   it.effect("derives everything from the base URL and the path", () =>
     Effect.gen(function* () {
-      expect(yield* ProtectedResource.make(good)).toEqual({
+      expect(yield* ProtectedResource.make(good)).toStrictEqual({
         resource: "https://api.example.com/mcp",
         audiences: ["https://api.example.com/mcp"],
         path: "/mcp",
@@ -70,6 +74,14 @@ describe("make", () => {
     })
   )
 
+  it.effect("takes documentation by http", () =>
+    Effect.gen(function* () {
+      const resourceDocumentation = "http://docs.example"
+      const { metadata } = yield* ProtectedResource.make({ ...good, resourceDocumentation })
+      expect(metadata.resource_documentation).toBe(resourceDocumentation)
+    })
+  )
+
   it.effect("takes resourceBaseUrl instead of baseUrl where it is given", () =>
     Effect.gen(function* () {
       const made = yield* ProtectedResource.make({
@@ -109,6 +121,12 @@ describe("make", () => {
       value: "https://b.example?x",
       reason: "must not have a query"
     },
+    {
+      given: { baseUrl: "https://a.example/b//c" },
+      option: "baseUrl",
+      value: "https://a.example/b//c",
+      reason: "has an empty path segment"
+    },
     { given: { path: "/a?b" }, option: "path", value: "/a?b", reason: "must not have a query" },
     { given: { authorizationServers: [] }, option: "authorizationServers", value: "", reason: "names no issuer" },
     {
@@ -127,6 +145,12 @@ describe("make", () => {
       given: { resourceDocumentation: "javascript:alert(1)" },
       option: "resourceDocumentation",
       value: "javascript:alert(1)",
+      reason: "is not an absolute http(s) URL"
+    },
+    {
+      given: { resourceDocumentation: "javascript:'https:'" },
+      option: "resourceDocumentation",
+      value: "javascript:'https:'",
       reason: "is not an absolute http(s) URL"
     },
     { given: { requiredScopes: ["a b"] }, option: "requiredScopes", value: "a b", reason: notAScope },
@@ -168,6 +192,36 @@ describe("layer", () => {
       )
     })
   )
+})
+
+describe("ProtectedResource", () => {
+  it("has a key of its own", () => {
+    expect(ProtectedResource.ProtectedResource.key).toBe("effect-resource-server/ProtectedResource")
+  })
+})
+
+describe("add", () => {
+  it.each<{ path: string; route: `/${string}`; at: string; beside: string }>([
+    { path: "/mcp", route: "/", at: "/mcp", beside: "/mcp/" },
+    { path: "/mcp", route: "/notes", at: "/mcp/notes", beside: "/notes" },
+    { path: "/mcp/", route: "/", at: "/mcp/", beside: "/mcp" },
+    { path: "/mcp/", route: "/notes", at: "/mcp/notes", beside: "/mcp//notes" },
+    { path: "/", route: "/", at: "/", beside: "//" },
+    { path: "/", route: "/notes", at: "/notes", beside: "//notes" },
+    { path: "/a/b", route: "/", at: "/a/b", beside: "/ab" },
+    { path: "/a/b", route: "/c", at: "/a/b/c", beside: "/ab/c" }
+  ])("mounts $route of a resource at $path at $at", async ({ at, beside, path, route }) => {
+    const app = ProtectedResource.add("GET", route, HttpServerResponse.text("found")).pipe(
+      Layer.provide(ProtectedResource.layer({ ...good, path }))
+    )
+    const { dispose, handler } = HttpLayerRouter.toWebHandler(Layer.provideMerge(app, HttpServer.layerContext), {
+      disableLogger: true,
+      routerConfig: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false }
+    })
+    const status = async (url: string) => (await handler(new Request(`http://localhost${url}`))).status
+    expect([await status(at), await status(beside)]).toEqual([200, 404])
+    await dispose()
+  })
 })
 
 describe("layerConfig", () => {

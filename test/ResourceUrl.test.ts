@@ -18,6 +18,7 @@ describe("make", () => {
     { baseUrl: `${host}/`, path: "/", href: host, mount: "/", metadata: "" },
     { baseUrl: `${host}/api`, path: "/mcp", href: `${host}/api/mcp`, mount: "/mcp", metadata: "/api/mcp" },
     { baseUrl: `${host}/api/`, path: "mcp", href: `${host}/api/mcp`, mount: "/mcp", metadata: "/api/mcp" },
+    { baseUrl: `${host}/api//`, path: "/mcp", href: `${host}/api/mcp`, mount: "/mcp", metadata: "/api/mcp" },
     { baseUrl: `${host}/api/`, path: undefined, href: `${host}/api`, mount: "/", metadata: "/api" },
     { baseUrl: "HTTPS://API.Example.COM:443", path: "/mcp", href: `${host}/mcp`, mount: "/mcp", metadata: "/mcp" },
     { baseUrl: `${host}:8443`, path: "/a", href: `${host}:8443/a`, mount: "/a", origin: `${host}:8443`, metadata: "/a" }
@@ -80,6 +81,7 @@ describe("make", () => {
     expect(ResourceUrl.make({ baseUrl, baseUrlOption: "resourceBaseUrl" })).toEqual(
       Either.left(ConfigurationError.make("resourceBaseUrl", baseUrl, reason))
     )
+    expect(ResourceUrl.make({ baseUrl })).toEqual(Either.left(ConfigurationError.make("baseUrl", baseUrl, reason)))
   })
 })
 
@@ -89,6 +91,7 @@ describe("parse", () => {
     ["api.example.com", "is not an absolute https:// URL"],
     ["/mcp", "is not an absolute https:// URL"],
     ["ftp://api.example.com", "is not an absolute https:// URL"],
+    ["xhttps://api.example.com", "is not an absolute https:// URL"],
     ["https:api.example.com", "is not an absolute https:// URL"],
     ["https:///api.example.com", "is not an absolute https:// URL"],
     ["https://", "is not an absolute https:// URL"],
@@ -112,6 +115,11 @@ describe("parse", () => {
     expect(ResourceUrl.parse("issuer", value)).toEqual(Either.left(ConfigurationError.make("issuer", value, reason)))
   })
 
+  it("takes a path with what would be user info elsewhere", () => {
+    const value = `${host}/a//b@c`
+    expect(ResourceUrl.parse("issuer", value)).toEqual(Either.right(new URL(value)))
+  })
+
   it("names option, value and reason in the message, without the user info", () => {
     const message = (value: string) =>
       Either.match(ResourceUrl.parse("baseUrl", value), { onLeft: (error) => error.message, onRight: String })
@@ -124,6 +132,34 @@ describe("parse", () => {
     expect(message("https://user:p/?#@ss@api.example.com/x")).toMatch(
       /^baseUrl "https:\/\/\*\*\*@api\.example\.com\/x": /
     )
+    expect(message("https://user:se\ncret@api.example.com")).toBe(
+      'baseUrl "https://***@api.example.com": has white space, control characters or a backslash'
+    )
     expect(message("")).toBe('baseUrl "": is empty')
+  })
+})
+
+describe("isSecure", () => {
+  it.each([
+    ["https://api.example.com", true],
+    ["http://localhost", true],
+    ["http://api.example.com", false],
+    ["ftp://localhost", false]
+  ])("of %s is %s", (url, secure) => {
+    expect(ResourceUrl.isSecure(new URL(url))).toBe(secure)
+  })
+})
+
+describe("isLoopback", () => {
+  it.each([
+    ["localhost", true],
+    ["[::1]", true],
+    ["127.0.0.1", true],
+    ["127.10.20.30", true],
+    ["x127.0.0.1", false],
+    ["127.0.0.1.example.com", false],
+    ["10.0.0.1", false]
+  ])("of %s is %s", (hostname, loopback) => {
+    expect(ResourceUrl.isLoopback(hostname)).toBe(loopback)
   })
 })

@@ -33,7 +33,7 @@ const exported: Readonly<Record<string, string>> = {
   Challenge: "make, type Challenge",
   Check: "audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type Check",
   ConfigurationError: "ConfigurationError, make",
-  Jwt: "describe, maxLength, scopes, type Claims, type Description, type Jwt, verify, verifyWith",
+  Jwt: "describe, maxLength, scopes, type Claims, type Description, type Jwt, type Refusal, type Verified, verify, verifyWith",
   KeySet:
     "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
   ProtectedResource:

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as jose from "jose"
-import { type Algorithm, judge } from "../src/internal/jwk.ts"
+import { type Algorithm, isAlgorithm, judge } from "../src/internal/jwk.ts"
 import * as issuer from "./support/issuer.ts"
 
 const all: ReadonlySet<Algorithm> = new Set<Algorithm>([
@@ -28,6 +28,19 @@ const ec = { kty: "EC", kid: "ec", crv: "P-256", x: bytes(32), y: bytes(32) }
 const okp = { kty: "OKP", kid: "okp", crv: "Ed25519", x: bytes(32) }
 const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 
+describe("isAlgorithm", () => {
+  it.each([
+    ["RS256", true],
+    ["none", false],
+    ["HS256", false],
+    ["toString", false],
+    [["RS256"], false],
+    [undefined, false]
+  ])("of %j is %s", (alg, is) => {
+    expect(isAlgorithm(alg)).toBe(is)
+  })
+})
+
 describe("judge", () => {
   const usable: ReadonlyArray<readonly [what: string, member: object, algorithms: ReadonlyArray<string>]> = [
     ["an RSA key without alg", rsa, rsaAlgorithms],
@@ -35,6 +48,7 @@ describe("judge", () => {
     ["an RSA key of 2048 bits behind a zero byte", { ...rsa, n: bytes(257, 0) }, rsaAlgorithms],
     ["an RSA key of 16384 bits", { ...rsa, n: bytes(2048) }, rsaAlgorithms],
     ["an RSA exponent of 3", { ...rsa, e: "Aw" }, rsaAlgorithms],
+    ["an RSA exponent of 64 bits", { ...rsa, e: bytes(8) }, rsaAlgorithms],
     ["a P-256 key", ec, ["ES256"]],
     ["a P-384 key", { ...ec, crv: "P-384", x: bytes(48), y: bytes(48) }, ["ES384"]],
     ["a P-521 key", { ...ec, crv: "P-521", x: bytes(66), y: bytes(66) }, ["ES512"]],
@@ -101,6 +115,7 @@ describe("judge", () => {
     ["an RSA key without e", { kty: "RSA", n: rsa.n }, "a malformed RSA key"],
     ["an RSA key with an n of null", { ...rsa, n: null }, "a malformed RSA key"],
     ["an RSA key with padding", { ...rsa, n: `${rsa.n}==` }, "a malformed RSA key"],
+    ["an RSA key of a length that base64 never has", { ...rsa, n: `${rsa.n}AAB` }, "a malformed RSA key"],
     ["an RSA key in base64 with +", { ...rsa, n: `+${rsa.n.slice(1)}` }, "a malformed RSA key"],
     ["an RSA key with an e that is a number", { ...rsa, e: 65537 }, "a malformed RSA key"],
     ["an RSA exponent of 1", { ...rsa, e: "AQ" }, "a bad RSA exponent"],

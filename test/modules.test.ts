@@ -14,7 +14,7 @@ const order = [
   ["Jwt"],
   ["Check"],
   ["AccessToken"],
-  ["TokenVerifier"],
+  ["TokenVerifier", "internal/verifier"],
   ["Challenge"],
   ["BearerAuth"],
   ["BearerAuthMcp"],
@@ -23,7 +23,10 @@ const order = [
   ["index"]
 ]
 
-const level = (name: string): number => order.findIndex((line) => line.includes(name.replace(/\/.*/, "")))
+const level = (name: string): number => {
+  const own = order.findIndex((line) => line.includes(name))
+  return own === -1 ? order.findIndex((line) => line.includes(name.replace(/\/.*/, ""))) : own
+}
 
 const isOurs = (name: string): boolean => names.includes(name)
 

@@ -48,6 +48,7 @@ describe("printableClaims", () => {
     [[], []],
     ["a\n", ["a\\u000a"]],
     [{ secret: 1 }, ["(object)"]],
+    [[undefined], ["(undefined)"]],
     [
       ["a", 1, null, ["b"]],
       ["a", "(number)", "(null)", "(array)"]
@@ -59,6 +60,7 @@ describe("printableClaims", () => {
   it("shows at most ten values", () => {
     const values = Array.from({ length: 13 }, (_, index) => `v${index}`)
     expect(printableClaims(values)).toEqual([...values.slice(0, 10), "(3 more)"])
+    expect(printableClaims(values.slice(0, 10))).toEqual(values.slice(0, 10))
   })
 })
 
@@ -73,6 +75,9 @@ describe("hint", () => {
   it.each([
     ["https://a.example/mcp", "https://a.example/mcp/", "a trailing slash"],
     ["https://a.example", "https://a.example/", "a trailing slash"],
+    ["https://a.example/", "https://a.example", "a trailing slash"],
+    ["https://a.example/mcp/", "https://a.example/mcp", "a trailing slash"],
+    ["http://localhost:3000/mcp", "https://localhost:8443/mcp", "the scheme (http, https)"],
     ["https://a.example/mcp", "http://a.example/mcp", "the scheme (https, http)"],
     ["http://localhost:3000/mcp", "http://127.0.0.1:3000/mcp", "the name of the loopback host (localhost, 127.0.0.1)"],
     ["http://127.0.0.1:3000", "http://[::1]:3000", "the name of the loopback host (127.0.0.1, [::1])"],
@@ -128,5 +133,8 @@ describe("audienceHint", () => {
 
   it("does not ask for a URL where none is expected", () => {
     expect(audienceHint(["client_01"], ["client_02"])).toBeUndefined()
+    expect(audienceHint([...expected, "client_01"], ["client_02"])).toBe(
+      `a client id or name where a URL belongs; ${notIndicated}`
+    )
   })
 })

@@ -1,8 +1,10 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { AuthorizationServer, BearerAuth, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import { VerificationUnavailable } from "effect-resource-server/TokenError"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
 import { issuer, json, network, publishes } from "./support/issuer.ts"
 import { get, serve } from "./support/server.ts"
 
@@ -57,8 +59,9 @@ describe("ProtectedResource.layerMetadataRoute", () => {
         preflight.status,
         preflight.headers.get("access-control-allow-origin"),
         preflight.headers.get("access-control-allow-methods"),
-        preflight.headers.get("access-control-allow-headers")
-      ]).toEqual([204, "*", "GET, HEAD, OPTIONS", "MCP-Protocol-Version"])
+        preflight.headers.get("access-control-allow-headers"),
+        preflight.headers.get("access-control-max-age")
+      ]).toEqual([204, "*", "GET, HEAD, OPTIONS", "MCP-Protocol-Version", "86400"])
       for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
         const response = yield* get(at, {}, method)
         expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, HEAD, OPTIONS"])
@@ -137,7 +140,11 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
       expect(net.requests).toEqual([])
       for (const path of [wellKnown, `${wellKnown}/mcp`]) {
         const response = yield* get(url + path, { origin: "https://page.example" })
-        expect([response.status, response.headers.get("access-control-allow-origin")]).toEqual([200, "*"])
+        expect([
+          response.status,
+          response.headers.get("cache-control"),
+          response.headers.get("access-control-allow-origin")
+        ]).toEqual([200, "public, max-age=3600", "*"])
         expect(JSON.parse(yield* body(response))).toEqual(upstream)
       }
       expect(net.requests.map((request) => request.url)).toEqual([issuer + wellKnown])
@@ -155,11 +162,65 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
         expect([
           response.status,
           response.headers.get("cache-control"),
+          response.headers.get("retry-after"),
           response.headers.get("access-control-allow-origin"),
           yield* body(response)
-        ]).toEqual([502, "no-store", "*", ""])
+        ]).toEqual([502, "no-store", "30", "*", ""])
       }
       expect(net.requests.length).toBe(1)
+    })
+  )
+
+  it.scoped("keeps the document fresh for 10 minutes, and for 24 hours while the issuer is down", () =>
+    Effect.gen(function* () {
+      const net = network(() => json(upstream))
+      const { url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      const status = Effect.map(get(url + wellKnown), (response) => response.status)
+      const asked = (times: number) => Effect.promise(() => vi.waitFor(() => expect(net.requests.length).toBe(times)))
+      expect(yield* status).toBe(200)
+      yield* TestClock.adjust("599 seconds")
+      expect(yield* status).toBe(200)
+      expect(net.requests.length).toBe(1)
+      net.answer = () => "refuse"
+      yield* TestClock.adjust("1 second")
+      expect(yield* status).toBe(200)
+      yield* asked(2)
+      yield* TestClock.adjust("29 seconds")
+      expect(yield* status).toBe(200)
+      expect(net.requests.length).toBe(2)
+      yield* TestClock.adjust("1 second")
+      expect(yield* status).toBe(200)
+      yield* asked(3)
+      yield* TestClock.adjust(Duration.subtract("24 hours", "631 seconds"))
+      expect(yield* status).toBe(200)
+      yield* asked(4)
+      yield* TestClock.adjust("1 second")
+      expect(yield* status).toBe(502)
+    })
+  )
+
+  it.scopedLive("serves a bare origin at the root, and no other resource there beside it", () =>
+    Effect.gen(function* () {
+      const other = "https://other.example"
+      const net = network((url) => json({ issuer: new URL(url).origin }))
+      const { url } = yield* serve(
+        Layer.merge(
+          AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp/"))),
+          AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/", { authorizationServers: [other] })))
+        ).pipe(Layer.provide(net.layer))
+      )
+      expect(JSON.parse(yield* body(yield* get(url + wellKnown)))).toEqual({ issuer: other })
+      expect(JSON.parse(yield* body(yield* get(`${url}${wellKnown}/mcp/`)))).toEqual({ issuer })
+    })
+  )
+
+  it.scopedLive("refuses two resources with one path on one router when built", () =>
+    Effect.gen(function* () {
+      const app = () => AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp/")))
+      const error = yield* Effect.flip(serve(Layer.merge(app(), app()).pipe(Layer.provide(network(publishes()).layer))))
+      expect(error.message).toBe(`path "/mcp/": two resources on one router share ${wellKnown}/mcp/`)
     })
   )
 

@@ -15,7 +15,7 @@ export const hint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<stri
 export const audienceHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
   if (actual.length === 0) return `the token names no audience; ${notIndicated}`
   const near = hint(expected, actual)
-  if (near !== undefined || actual.some(isUrl) || !expected.some(isUrl)) return near
+  if (actual.some(isUrl) || !expected.some(isUrl)) return near
   return `a client id or name where a URL belongs; ${notIndicated}`
 }
 

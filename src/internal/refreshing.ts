@@ -17,6 +17,8 @@ export interface Refreshing<A> {
    * still served at once while a load goes on behind; one past its hard age never is.
    */
   readonly get: Effect.Effect<A, VerificationUnavailable>
+  /** The value at a time, if it is there and nothing is due. */
+  readonly fresh: (now: number) => A | undefined
   /**
    * The value after a new load, or as it is if the last load succeeded less than a cooldown ago. Fails while the last
    * load failed: what the source would say is then not known.
@@ -117,6 +119,7 @@ export const make = <A>(options: {
     const load = Effect.flatMap(start, Deferred.await)
 
     return {
+      fresh: (now) => (current !== undefined && now < current.staleAt ? current.value : undefined),
       get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (current !== undefined && now - current.loadedAt < usableFor) {
           const { staleAt, value } = current

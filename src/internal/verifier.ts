@@ -1,0 +1,96 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import { currentServices } from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { type AccessToken, fromJwt } from "../AccessToken.ts"
+import type { Check } from "../Check.ts"
+import * as Jwt from "../Jwt.ts"
+import type { KeySet, VerificationKey } from "../KeySet.ts"
+import type { Rejection } from "../TokenVerifier.ts"
+import { andThen, isDone } from "./andThen.ts"
+import type { SignatureCache } from "./signatureCache.ts"
+
+/** A token whose signature held, with the key that made it. It says nothing about whether the token is still good. */
+export interface Remembered {
+  readonly jwt: Jwt.Jwt
+  readonly key: VerificationKey
+  readonly accessToken: AccessToken["Type"]
+}
+
+type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
+
+/**
+ * The pipeline: the signature, then the checks in their order.
+ *
+ * A token that all checks accepted is remembered. When it comes again, its signature is not checked again, as long as the
+ * key that made it is still the issuer's; every check is.
+ */
+export const make = (
+  keySet: KeySet["Type"],
+  checks: ReadonlyArray<Check<Rejection>>,
+  cache: SignatureCache<Remembered>
+): ((token: Redacted.Redacted) => Verdict) => {
+  const verifyAnew = (token: string, now: number): Verdict =>
+    andThen(Jwt.verifyWith(keySet, token, now), ({ jwt, key }, atOnce) =>
+      andThen(inOrder(checks, jwt, atOnce ? now : undefined), () =>
+        andThen(fromJwt(jwt), (accessToken) => {
+          cache.add(token, { jwt, key, accessToken: freeze(accessToken) })
+          return Effect.succeed(accessToken)
+        })
+      )
+    )
+
+  const verifyAgain = (token: string, { accessToken, jwt, key }: Remembered, now: number): Verdict => {
+    const atHand = keySet.findNow?.(jwt, now)
+    return andThen(atHand === undefined ? keySet.find(jwt) : Effect.succeed(atHand), (keys, atOnce) => {
+      if (!keys.includes(key)) {
+        cache.remove(token)
+        return verifyAnew(token, now)
+      }
+      const checked = inOrder(checks, jwt, atOnce ? now : undefined)
+      if (isDone(checked)) return Effect.succeed(accessToken)
+      const forget = Effect.sync(() => cache.remove(token))
+      return Effect.as(
+        Effect.tapError(checked, () => forget),
+        accessToken
+      )
+    })
+  }
+
+  return (redacted) =>
+    // One step of the fiber's for all that need not wait, the clock included.
+    Effect.withFiberRuntime((fiber) => {
+      const token = Redacted.value(redacted)
+      const now = Context.get(fiber.getFiberRef(currentServices), Clock.Clock).unsafeCurrentTimeMillis()
+      const remembered = cache.get(token)
+      return remembered === undefined ? verifyAnew(token, now) : verifyAgain(token, remembered, now)
+    })
+}
+
+/** Runs the checks one after the other. */
+const inOrder = (
+  checks: ReadonlyArray<Check<Rejection>>,
+  token: Jwt.Jwt,
+  now: number | undefined,
+  first = 0
+): Effect.Effect<unknown, Rejection> => {
+  for (let index = first; index < checks.length; index++) {
+    const checked = checks[index]!(token, now)
+    if (!isDone(checked)) return Effect.flatMap(checked, () => inOrder(checks, token, now, index + 1))
+  }
+  return Effect.void
+}
+
+/** Makes a token safe to share between requests: no handler can change what the next one reads. */
+const freeze = (accessToken: AccessToken["Type"]): AccessToken["Type"] => {
+  const left: Array<object> = [accessToken]
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    Object.freeze(value)
+    for (const name in value) {
+      const member: unknown = (value as Record<string, unknown>)[name]
+      if (typeof member === "object" && member !== null && !Object.isFrozen(member)) left.push(member)
+    }
+  }
+  return accessToken
+}

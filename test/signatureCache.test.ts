@@ -1,0 +1,243 @@
+import { describe, expect, it } from "@effect/vitest"
+import { type AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
+import * as node from "../src/internal/signature.node.ts"
+import * as web from "../src/internal/signature.web.ts"
+import * as SignatureCache from "../src/internal/signatureCache.ts"
+import { generateKey, issuer, type Key, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
+
+/** Keys of one backend, which count the signatures they check, and can be taken away. */
+const keysOf = (backend: { importKey: typeof node.importKey }, ...keys: ReadonlyArray<Key>) =>
+  Effect.promise(async () => {
+    const state = { checked: 0, published: [] as ReadonlyArray<KeySet.VerificationKey> }
+    state.published = await Promise.all(
+      keys.map(async ({ algorithm, jwk, keyId }) => {
+        const verify = await backend.importKey(jwk, algorithm as KeySet.Algorithm)
+        return { keyId, verify: (token: string) => (state.checked++, verify(token)) }
+      })
+    )
+    const find = ({ keyId }: { readonly keyId: string | undefined }) =>
+      Effect.sync(() => state.published.filter((key) => key.keyId === keyId))
+    return { state, layer: Layer.succeed(KeySet.KeySet, { algorithms: new Set(["ES256"] as const), find }) }
+  })
+
+const verifierOf = (keys: Layer.Layer<KeySet.KeySet>, options?: Partial<TokenVerifier.JwtOptions>) =>
+  TokenVerifier.layerJwt({ issuer, ...options }).pipe(
+    Layer.provide(keys),
+    Layer.provide(
+      ProtectedResource.layer({ baseUrl: resource, authorizationServers: [issuer], requiredScopes: ["mcp:tools"] })
+    )
+  )
+
+const verify = (token: Redacted.Redacted) =>
+  Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(Redacted.make(Redacted.value(token))))
+
+const verdict = (token: Redacted.Redacted) =>
+  Effect.match(verify(token), { onFailure: (error): string => error._tag, onSuccess: () => "accepted" })
+
+const good = Effect.promise(() => keyFor("ES256"))
+
+describe("the signature of a token that comes again", () => {
+  it.effect("is checked once, or each time where the cache has no room", () =>
+    Effect.gen(function* () {
+      const token = yield* mint()
+      const checked = (options?: Partial<TokenVerifier.JwtOptions>) =>
+        Effect.gen(function* () {
+          const { layer, state } = yield* keysOf(node, yield* good)
+          const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(token), 3), verifierOf(layer, options))
+          expect(verdicts).toEqual(["accepted", "accepted", "accepted"])
+          return state.checked
+        })
+      expect(yield* checked()).toBe(1)
+      expect(yield* checked({ signatureCacheEntries: 0 })).toBe(3)
+      expect(yield* checked({ signatureCacheBytes: 0 })).toBe(3)
+    })
+  )
+
+  it.effect("is checked anew once its key is not the issuer's any more, and with a key put in its place", () =>
+    Effect.gen(function* () {
+      const { layer, state } = yield* keysOf(node, yield* good)
+      const { state: other } = yield* keysOf(node, yield* Effect.promise(() => generateKey("ES256", "es256")))
+      const [first] = state.published
+      const token = yield* mint()
+      yield* Effect.gen(function* () {
+        expect(yield* verdict(token)).toBe("accepted")
+        state.published = []
+        expect(yield* verdict(token)).toBe("KeyNotFound")
+        state.published = other.published
+        expect(yield* verdict(token)).toBe("SignatureInvalid")
+        state.published = [first!]
+        expect(yield* verdict(token)).toBe("accepted")
+        expect(state.checked).toBe(2)
+      }).pipe(Effect.provide(verifierOf(layer)))
+    })
+  )
+
+  it.effect("saves no token from its claims: it expires on time, and is then forgotten", () =>
+    Effect.gen(function* () {
+      const { layer, state } = yield* keysOf(node, yield* good)
+      const token = yield* mint()
+      yield* Effect.gen(function* () {
+        expect(yield* verdict(token)).toBe("accepted")
+        yield* TestClock.adjust("329 seconds")
+        expect(yield* verdict(token)).toBe("accepted")
+        yield* TestClock.adjust("1 second")
+        expect([yield* verdict(token), state.checked]).toEqual(["Expired", 1])
+        expect([yield* verdict(token), state.checked]).toEqual(["Expired", 2])
+      }).pipe(Effect.provide(verifierOf(layer)))
+    })
+  )
+
+  it.effect("is not remembered of a token that a check refuses", () =>
+    Effect.gen(function* () {
+      const { layer, state } = yield* keysOf(node, yield* good)
+      const token = yield* mint({ claims: { scope: "other" } })
+      const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(token), 3), verifierOf(layer))
+      expect([verdicts, state.checked]).toEqual([["ScopeMissing", "ScopeMissing", "ScopeMissing"], 3])
+    })
+  )
+
+  it.effect("is checked for nobody in vain where callers come together or are interrupted", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(web, yield* good)
+      const token = yield* mint()
+      yield* Effect.gen(function* () {
+        const interrupted = yield* Effect.fork(verdict(token))
+        yield* Effect.yieldNow()
+        const verdicts = Effect.all(Array(20).fill(verdict(token)), { concurrency: "unbounded" })
+        const running = yield* Effect.fork(verdicts)
+        yield* Fiber.interrupt(interrupted)
+        expect(new Set(yield* Fiber.join(running))).toEqual(new Set(["accepted"]))
+      }).pipe(Effect.provide(verifierOf(layer)))
+    })
+  )
+
+  it.effect("leads to a token that no handler can change for the next", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(node, yield* good)
+      const token = yield* mint({ claims: { nested: { list: [1] } } })
+      yield* Effect.gen(function* () {
+        for (let request = 0; request < 2; request++) {
+          const received = (yield* verify(token)) as Writable<AccessToken.AccessToken["Type"]>
+          const claims = received.claims as { sub: string; nested: { list: Array<number> } }
+          expect([received.subject, claims.nested, [...received.scopes]]).toEqual([
+            "user-1",
+            { list: [1] },
+            ["mcp:tools"]
+          ])
+          expect(() => (received.subject = "root")).toThrow(TypeError)
+          expect(() => (claims.sub = "root")).toThrow(TypeError)
+          expect(() => claims.nested.list.push(2)).toThrow(TypeError)
+          for (const method of ["add", "delete", "clear"] as const) {
+            expect(() => (received.scopes as Set<string>)[method]("admin")).toThrow("cannot be changed")
+          }
+        }
+      }).pipe(Effect.provide(verifierOf(layer)))
+    })
+  )
+})
+
+type Writable<A> = { -readonly [Name in keyof A]: A[Name] }
+
+describe("every verdict", () => {
+  const cases: ReadonlyArray<readonly [string, Overrides | string]> = [
+    ["accepted", {}],
+    ["accepted", { claims: { aud: [resource, "other"] } }],
+    ["TokenMalformed", "a.b"],
+    ["TokenMalformed", { header: { kid: 1 } }],
+    ["AlgorithmNotAllowed", { header: { alg: "RS256" } }],
+    ["AlgorithmNotAllowed", { header: { alg: "none" } }],
+    ["CriticalHeaderUnsupported", { header: { crit: [] } }],
+    ["KeyNotFound", { header: { kid: "other" } }],
+    ["TypeMismatch", { header: { typ: "JWT" } }],
+    ["IssuerMismatch", { claims: { iss: `${issuer}/` } }],
+    ["AudienceMismatch", { claims: { aud: `${resource}/` } }],
+    ["Expired", { claims: { exp: -31 } }],
+    ["NotYetValid", { claims: { nbf: 31 } }],
+    ["NotYetValid", { claims: { iat: 31 } }],
+    ["ClaimInvalid", { claims: { exp: undefined } }],
+    ["ClaimInvalid", { claims: { sub: 1 } }],
+    ["BindingMismatch", { claims: { cnf: { jkt: "x" } } }],
+    ["ScopeMissing", { claims: { scope: "mcp:toolsy" } }]
+  ]
+
+  it.effect("is the same with a cold cache, a warm one and none, by either backend, in any order", () =>
+    Effect.gen(function* () {
+      const stranger = yield* Effect.promise(() => generateKey("ES256", "es256"))
+      const tokens = yield* Effect.forEach(cases, ([tag, given]) =>
+        Effect.map(typeof given === "string" ? Effect.succeed(Redacted.make(given)) : mint(given), (token) => ({
+          tag,
+          token
+        }))
+      )
+      tokens.push({ tag: "SignatureInvalid", token: yield* mint({ key: stranger }) })
+      const [first] = tokens
+      const text = Redacted.value(first!.token)
+      tokens.push({ tag: "SignatureInvalid", token: Redacted.make(`${text.slice(0, -4)}AAAA`) })
+      const expected = tokens.map(({ tag }) => tag)
+      for (const backend of [node, web]) {
+        for (const options of [{}, { signatureCacheEntries: 0 }]) {
+          const { layer } = yield* keysOf(backend, yield* good)
+          yield* Effect.gen(function* () {
+            for (const order of [tokens, tokens, [...tokens].reverse()]) {
+              const verdicts = yield* Effect.forEach(order, ({ token }) => verdict(token))
+              expect(verdicts).toEqual(order === tokens ? expected : [...expected].reverse())
+            }
+          }).pipe(Effect.provide(verifierOf(layer, options)))
+        }
+      }
+    })
+  )
+})
+
+describe("SignatureCache.make", () => {
+  const token = (name: string | number) => `token-${name}`.padEnd(100, ".")
+
+  it("keeps what is used, lets go of what is not, and forgets what it is told to", () => {
+    const cache = SignatureCache.make<number>({ entries: 10, bytes: 1e6 })
+    cache.add(token("used"), 1)
+    cache.add(token("forgotten"), 2)
+    cache.remove(token("forgotten"))
+    for (let i = 0; i < 100; i++) {
+      cache.add(token(i), i)
+      expect(cache.get(token("used"))).toBe(1)
+    }
+    expect(cache.get(token("forgotten"))).toBeUndefined()
+    expect(cache.get(token(0))).toBeUndefined()
+    expect(cache.get(token(99))).toBe(99)
+  })
+
+  it("never holds more than its bounds, whatever is added, used and removed", () => {
+    const step = FastCheck.record({
+      what: FastCheck.constantFrom("add", "get", "remove"),
+      name: FastCheck.nat(30),
+      length: FastCheck.constantFrom(10, 200, 5000)
+    })
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.nat(12),
+        FastCheck.nat(40_000),
+        FastCheck.array(step, { maxLength: 200 }),
+        (entries, bytes, steps) => {
+          const cache = SignatureCache.make<number>({ entries, bytes })
+          const names = new Map<string, number>()
+          for (const { length, name, what } of steps) {
+            const text = `${name}-${length}`.padEnd(length, ".")
+            names.set(text, length)
+            if (what === "add") cache.add(text, length)
+            else if (what === "get") cache.get(text)
+            else cache.remove(text)
+          }
+          const held = [...names].filter(([text]) => cache.get(text) !== undefined)
+          expect(held.length).toBeLessThanOrEqual(entries)
+          expect(held.reduce((sum, [, length]) => sum + 4 * length + 512, 0)).toBeLessThanOrEqual(bytes)
+        }
+      )
+    )
+  })
+})
