@@ -109,7 +109,7 @@ export const layerJwt = (
           Check.lifetime({ clockTolerance }),
           Check.bearer,
           Check.requiredClaims(options.requiredClaims ?? []),
-          Check.scopes(resource.requiredScopes)
+          Check.scopes(resource.requiredScopes, resource)
         ]
         yield* announce(options, resource)
         return TokenVerifier.of({ resource: resource.resource, verify: verifier.make(keySet, checks, cache) })

@@ -62,7 +62,7 @@ export const make = <A>(options: {
 
     const succeeded = ({ maxAgeMillis, value }: Loaded<A>, now: number): A => {
       // Below a cooldown, `nextLoadAt` is the bound.
-      current = { value, loadedAt: now, staleAt: now + Math.min(maxAgeMillis ?? freshFor, freshFor) }
+      current = { value, loadedAt: now, staleAt: now + Math.min(maxAgeMillis ?? freshFor, freshFor, usableFor) }
       nextLoadAt = now + cooldown
       failures = 0
       lastFailure = undefined

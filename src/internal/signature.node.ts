@@ -20,7 +20,8 @@ export const importKey = async (jwk: object, algorithm: Algorithm): Promise<Veri
   const key = createPublicKey({ key: jwk, format: "jwk" } as JsonWebKeyInput)
   const { length, ...parameters } = parametersOf(algorithm, key)
   const hash = /^Ed/.test(algorithm) ? null : `sha${algorithm.slice(2)}`
-  const input = { key, ...parameters }
+  // A key by itself is what OpenSSL's defaults fit, and spares Node reading options.
+  const input = Object.keys(parameters).length === 0 ? key : { key, ...parameters }
   return (token) => {
     const end = token.lastIndexOf(".")
     const signature = Buffer.from(token.slice(end + 1), "base64url")
@@ -29,14 +30,17 @@ export const importKey = async (jwk: object, algorithm: Algorithm): Promise<Veri
   }
 }
 
-/** Padding, salt and encoding of a signature (RFC 7518 section 3, RFC 8037 section 3.1), and its exact length in bytes. */
+/**
+ * Padding, salt and encoding of a signature where they are not the defaults (PKCS #1 v1.5; RFC 7518 section 3, RFC 8037
+ * section 3.1), and its exact length in bytes.
+ */
 const parametersOf = (algorithm: Algorithm, key: KeyObject) => {
   const modulusBytes = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
   switch (algorithm) {
     case "RS256":
     case "RS384":
     case "RS512":
-      return { padding: constants.RSA_PKCS1_PADDING, length: modulusBytes }
+      return { length: modulusBytes }
     case "PS256":
     case "PS384":
     case "PS512":

@@ -23,7 +23,7 @@ type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
 /**
  * The pipeline: the signature, then the checks in their order.
  *
- * A token that all checks accepted is remembered. When it comes again, its signature is not checked again, as long as the
+ * A token that all checks accepted twice is remembered. When it comes again, its signature is not checked again, as long as the
  * key that made it is still the issuer's; every check is.
  */
 export const make = (
@@ -35,7 +35,7 @@ export const make = (
     andThen(Jwt.verifyWith(keySet, token, now), ({ jwt, key }, atOnce) =>
       andThen(inOrder(checks, jwt, atOnce ? now : undefined), () =>
         andThen(fromJwt(jwt), (accessToken) => {
-          cache.add(token, { jwt, key, accessToken: freeze(accessToken) })
+          cache.add(token, () => ({ jwt, key, accessToken: freeze(accessToken) }))
           return Effect.succeed(accessToken)
         })
       )
@@ -64,8 +64,21 @@ export const make = (
       const token = Redacted.value(redacted)
       const now = Context.get(fiber.getFiberRef(currentServices), Clock.Clock).unsafeCurrentTimeMillis()
       const remembered = cache.get(token)
-      return remembered === undefined ? verifyAnew(token, now) : verifyAgain(token, remembered, now)
+      return remembered === undefined
+        ? withoutStacks(() => verifyAnew(token, now))
+        : verifyAgain(token, remembered, now)
     })
+}
+
+/** A rejection is a value and no defect: collecting a stack for it would cost ten times what finding it did. */
+const withoutStacks = <A>(run: () => A): A => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
 }
 
 /** Runs the checks one after the other. */

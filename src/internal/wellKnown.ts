@@ -1,5 +1,4 @@
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -43,8 +42,8 @@ export const serve = (options: { readonly name: string; readonly pathname: strin
       () => documents.get("") ?? (documents.size === 1 ? onlyOf(documents) : Effect.succeed(notFound))
     )
     const add = Effect.gen(function* () {
-      if (first) yield* router.add("*", root, answer(atRoot))
-      if (pathname !== "") yield* router.add("*", `${root}${pathname}`, answer(respond))
+      if (first) yield* router.add("*", root, ({ method }) => answer(method, atRoot))
+      if (pathname !== "") yield* router.add("*", `${root}${pathname}`, ({ method }) => answer(method, respond))
     })
     // A router wraps a route in the middleware of the context it is added from. Clients discover the authorization
     // server here because they have no token yet: never behind a BearerAuth that stands around this Layer.
@@ -73,9 +72,13 @@ const preflight = HttpServerResponse.empty({
 
 const methodNotAllowed = HttpServerResponse.empty({ status: 405, headers: { ...cors, allow: "GET, HEAD, OPTIONS" } })
 
-const answer = (respond: Respond) =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method }) => {
-    if (method === "OPTIONS") return Effect.succeed(preflight)
-    if (method !== "GET" && method !== "HEAD") return Effect.succeed(methodNotAllowed)
-    return Effect.map(respond, (response) => HttpServerResponse.setHeaders(response, cors))
-  })
+/** What a well-known URL says to a method: the document for GET and HEAD, to any origin. */
+export const answer = (method: string, respond: Respond): Respond => {
+  if (method === "OPTIONS") return Effect.succeed(preflight)
+  if (method !== "GET" && method !== "HEAD") return Effect.succeed(methodNotAllowed)
+  return Effect.map(respond, (response) => HttpServerResponse.setHeaders(response, cors))
+}
+
+/** A document that anyone may keep for an hour. */
+export const document = (body: unknown): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "public, max-age=3600" } })

@@ -56,7 +56,12 @@ export const verifier = (
 export const verifyAll = (
   { verify }: TokenVerifier.TokenVerifier["Type"],
   batch: ReadonlyArray<Redacted.Redacted>
-): Promise<void> => Effect.runPromise(Effect.forEach(batch, verify, { discard: true }))
+): Promise<void> => {
+  let next = 0
+  return Effect.runPromise(
+    Effect.whileLoop({ while: () => next < batch.length, body: () => verify(batch[next++]!), step: () => {} })
+  )
+}
 
 /** The floor: the signature check itself, and two `JSON.parse`. */
 export const bare = ({ algorithm, jwk }: Key) => {

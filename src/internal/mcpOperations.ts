@@ -1,0 +1,173 @@
+import type * as McpServer from "@effect/ai/McpServer"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as Effect from "effect/Effect"
+import * as ConfigurationError from "../ConfigurationError.ts"
+import { scopeList } from "./scopeList.ts"
+
+type Registry = McpServer.McpServer["Type"]
+type Scopes = ReadonlyArray<string>
+
+/**
+ * The operations that need scopes of their own, as a second registry for each server's: there they answer with their
+ * scopes instead of running. Names and URIs lead to the same operation in both, because the same code follows them.
+ */
+const shadows = new WeakMap<Registry, Registry>()
+
+/** The shadow of a server whose requests are asked for scopes. */
+export const guard = <R>(registry: Registry, make: Effect.Effect<Registry, never, R>) =>
+  Effect.suspend(() => {
+    const known = shadows.get(registry)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.tap(make, (shadow) => Effect.sync(() => shadows.set(registry, shadow)))
+  })
+
+/** What registered operations need: tools by their names, or whatever else is registered. */
+export type Needed = { readonly tools: ReadonlyMap<string, Scopes> } | { readonly others: Scopes }
+
+/** A server's registry, for operations that need scopes. Without a guard nothing would ask for them. */
+export const declaring = (
+  registry: Registry,
+  needed: Needed
+): Effect.Effect<Registry, ConfigurationError.ConfigurationError> =>
+  Effect.gen(function* () {
+    const named = "tools" in needed ? [...needed.tools.values()].flat() : needed.others
+    const scopes = yield* scopeList("BearerAuthMcp scopes", named)
+    if (scopes.length === 0) return registry
+    const shadow = shadows.get(registry)
+    if (shadow !== undefined)
+      return "tools" in needed ? tools(registry, shadow, needed.tools) : others(registry, shadow, scopes)
+    const reason = "nothing asks for them: provide BearerAuthMcp.layerHttpRouter to this Layer"
+    return yield* ConfigurationError.make("BearerAuthMcp scopes", scopes.join(" "), reason)
+  })
+
+/** What an operation of a shadow answers, typed as what the server's own answers. */
+const answer = (scopes: Scopes) => () => Effect.succeed(scopes as never)
+
+const tools = (registry: Registry, shadow: Registry, needed: ReadonlyMap<string, Scopes>): Registry => ({
+  ...registry,
+  addTool: (options) => {
+    const scopes = needed.get(options.tool.name)
+    const add = registry.addTool(options)
+    return scopes === undefined ? add : Effect.zipRight(shadow.addTool({ ...options, handle: answer(scopes) }), add)
+  }
+})
+
+const others = (registry: Registry, shadow: Registry, scopes: Scopes): Registry => {
+  const handle = answer(scopes)
+  const completionsOf = (options: { readonly completions: object }) =>
+    Object.fromEntries(Object.keys(options.completions).map((name) => [name, handle]))
+  return {
+    ...registry,
+    addTool: ({ tool }) =>
+      Effect.dieMessage(`the tool ${tool.name} is to be annotated with BearerAuthMcp.Scopes: a toolkit has no scopes`),
+    addPrompt: (options) =>
+      Effect.zipRight(
+        shadow.addPrompt({ ...options, handle, completions: completionsOf(options) }),
+        registry.addPrompt(options)
+      ),
+    addResource: (resource, content) =>
+      Effect.zipRight(shadow.addResource(resource, handle()), registry.addResource(resource, content)),
+    addResourceTemplate: (options) =>
+      Effect.zipRight(
+        shadow.addResourceTemplate({ ...options, handle, completions: completionsOf(options) }),
+        registry.addResourceTemplate(options)
+      )
+  }
+}
+
+/** What a request asks for: the scopes of all its operations together, and whether lists are among them. */
+export interface Asked {
+  readonly scopes: Scopes
+  readonly lists: boolean
+}
+
+/** Reads a request's body as the server does. Of one that cannot be read so, the server runs nothing either. */
+export const asked = (shadow: Registry, request: HttpServerRequest.HttpServerRequest): Effect.Effect<Asked> =>
+  Effect.suspend(() => {
+    if (request.method !== "POST" || isEmpty(shadow)) return Effect.succeed({ scopes: [], lists: false })
+    return Effect.flatMap(Effect.orDie(request.text), (body) => {
+      const messages = decode(body)
+      return Effect.map(
+        Effect.forEach(messages, (message) => ask(shadow, message)),
+        (scopes) => ({
+          scopes: [...new Set(scopes.flat())],
+          lists: messages.some(({ tag }) => typeof tag === "string" && tag.endsWith("/list"))
+        })
+      )
+    })
+  })
+
+const isEmpty = ({ prompts, resourceTemplates, resources, tools }: Registry): boolean =>
+  [prompts, resourceTemplates, resources, tools].every((entries) => entries.length === 0)
+
+/** A JSON-RPC message: its method, and its parameters as they came. */
+interface Message {
+  readonly tag?: unknown
+  readonly payload?: unknown
+}
+
+const decode = (body: string): ReadonlyArray<Message> => {
+  try {
+    return RpcSerialization.jsonRpc().unsafeMake().decode(body) as ReadonlyArray<Message>
+  } catch {
+    return []
+  }
+}
+
+/** The scopes of one message's operation. Parameters of a wrong form need none: the server does not run them. */
+const ask = (shadow: Registry, { payload, tag }: Message): Effect.Effect<Scopes> => {
+  const { argument, name, ref, uri } = fields(payload)
+  if (tag === "tools/call" && typeof name === "string") return scopesOf(shadow.callTool({ name, arguments: {} }))
+  if (tag === "prompts/get" && typeof name === "string") return scopesOf(shadow.getPromptResult({ name }))
+  if (tag === "resources/read" && typeof uri === "string") return scopesOf(shadow.findResource(uri))
+  if (tag === "completion/complete") return askCompletion(shadow, fields(ref), fields(argument))
+  return Effect.succeed([])
+}
+
+const askCompletion = (shadow: Registry, ref: Fields, { name }: Fields): Effect.Effect<Scopes> => {
+  if (typeof name !== "string") return Effect.succeed([])
+  const rest = { argument: { name, value: "" }, context: { arguments: {} } }
+  const { name: prompt, type, uri } = ref
+  if (type === "ref/resource" && typeof uri === "string")
+    return scopesOf(shadow.completion({ ref: { type, uri }, ...rest }))
+  if (type === "ref/prompt" && typeof prompt === "string") {
+    return scopesOf(shadow.completion({ ref: { type, name: prompt }, ...rest }))
+  }
+  return Effect.succeed([])
+}
+
+/** What the shadow answers. An operation that it does not know is one that needs nothing. */
+const scopesOf = <E, R>(answer: Effect.Effect<unknown, E, R>): Effect.Effect<Scopes> =>
+  Effect.map(
+    Effect.orElseSucceed(answer as Effect.Effect<unknown, E>, () => []),
+    (scopes) => (Array.isArray(scopes) ? scopes : [])
+  )
+
+type Fields = Readonly<Record<string, unknown>>
+
+const fields = (value: unknown): Fields => (typeof value === "object" && value !== null ? (value as Fields) : {})
+
+/** The lists in answers, and how the operation of an entry is called. */
+const lists: ReadonlyArray<readonly [name: string, call: (entry: Fields) => Message]> = [
+  ["tools", ({ name }) => ({ tag: "tools/call", payload: { name } })],
+  ["prompts", ({ name }) => ({ tag: "prompts/get", payload: { name } })],
+  ["resources", ({ uri }) => ({ tag: "resources/read", payload: { uri } })],
+  // A template matches itself: what stands in braces is a value like any other.
+  ["resourceTemplates", ({ uriTemplate }) => ({ tag: "resources/read", payload: { uri: uriTemplate } })]
+]
+
+/** A server's answer, its lists without the operations whose scopes are not held. All else stays as it is. */
+export const withoutForbidden = (shadow: Registry, answer: string, holds: (scopes: Scopes) => boolean) =>
+  Effect.gen(function* () {
+    const answers: unknown = JSON.parse(answer)
+    for (const message of Array.isArray(answers) ? answers : [answers]) {
+      const result = fields(fields(message)["result"]) as Record<string, unknown>
+      for (const [name, call] of lists) {
+        const entries = result[name]
+        if (!Array.isArray(entries)) continue
+        result[name] = yield* Effect.filter(entries, (entry) => Effect.map(ask(shadow, call(fields(entry))), holds))
+      }
+    }
+    return JSON.stringify(answers)
+  })
