@@ -56,6 +56,12 @@ const keyNotFound = (algorithm: string, keyId?: string) => ({
   ...(keyId !== undefined && { keyId })
 })
 
+describe("KeySet", () => {
+  it("has a key of its own", () => {
+    expect(KeySet.KeySet.key).toBe("effect-resource-server/KeySet")
+  })
+})
+
 const noRequests = issuer.network(() => {
   throw new Error("no request is expected")
 })

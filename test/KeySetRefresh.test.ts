@@ -678,3 +678,70 @@ describe("layerDiscovery", () => {
     }).pipe(Effect.provide(discovered(net)))
   })
 })
+
+describe("fresh", () => {
+  const freshAt = (options: { readonly freshFor: Duration.DurationInput; readonly maxAgeMillis?: number }) =>
+    Effect.gen(function* () {
+      const { fresh, get } = yield* refreshing.make({
+        load: Effect.succeed({ value: "value", maxAgeMillis: options.maxAgeMillis }),
+        freshFor: Duration.decode(options.freshFor),
+        usableFor: Duration.minutes(5),
+        cooldown: Duration.seconds(30)
+      })
+      expect(fresh(0)).toBeUndefined()
+      yield* get
+      return [59_999, 60_000, 299_999, 300_000].filter((now) => fresh(now) === "value")
+    })
+
+  it.scoped("is the value until it is stale, and never past its hard age", () =>
+    Effect.gen(function* () {
+      expect(yield* freshAt({ freshFor: "1 minute" })).toEqual([59_999])
+      expect(yield* freshAt({ freshFor: "2 minutes", maxAgeMillis: 60_000 })).toEqual([59_999])
+      expect(yield* freshAt({ freshFor: "10 minutes" })).toEqual([59_999, 60_000, 299_999])
+    })
+  )
+})
+
+describe("a refresh that fails", () => {
+  it.scoped("is logged while what was loaded stays in use, and not after", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      let down = false
+      const { get } = yield* refreshing.make({
+        load: Effect.suspend(() =>
+          down ? Effect.fail({ reason: "down" }) : Effect.succeed({ value: "value", maxAgeMillis: undefined })
+        ),
+        freshFor: Duration.minutes(1),
+        usableFor: Duration.minutes(5),
+        cooldown: Duration.seconds(1)
+      })
+      yield* get
+      down = true
+      yield* TestClock.adjust("299 seconds")
+      expect(yield* get).toBe("value")
+      yield* turns
+      const line = "WARN A refresh failed; what was loaded 4m 59s ago stays in use: down"
+      expect(logs.lines).toEqual([line])
+      yield* TestClock.adjust("1 second")
+      expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("down", 2))
+      expect(logs.lines).toEqual([line])
+    }).pipe(Effect.provide(logs.layer))
+  })
+})
+
+describe("a value whose hard age is shorter than the cooldown", () => {
+  it.scoped("is unavailable until the source may be asked again", () =>
+    Effect.gen(function* () {
+      const { get } = yield* refreshing.make({
+        load: Effect.succeed({ value: "value", maxAgeMillis: undefined }),
+        freshFor: Duration.seconds(10),
+        usableFor: Duration.seconds(10),
+        cooldown: Duration.seconds(30)
+      })
+      yield* get
+      yield* TestClock.adjust("10 seconds")
+      expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("not loaded yet", 20))
+    })
+  )
+})

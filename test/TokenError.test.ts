@@ -119,6 +119,40 @@ describe("answers", () => {
     expect({ status: answer.status, code: answer.code, logLevel: answer.logLevel }).toEqual({ status, code, logLevel })
   })
 
+  it("says on the wire, and to people, when", () => {
+    const texts = Object.entries(TokenError.answers).map(([tag, { description, when }]) => [tag, description, when])
+    expect(texts).toEqual([
+      ["TokenMissing", undefined, "no `Authorization` header, or another scheme"],
+      ["CredentialsMalformed", "The Authorization header is malformed", "bad syntax, several tokens, several headers"],
+      ["TokenMalformed", "The access token is malformed", "not a compact JWS of a JSON object, or over the size limit"],
+      [
+        "AlgorithmNotAllowed",
+        "The access token is signed with an algorithm that is not allowed",
+        "`alg` outside the allow-list"
+      ],
+      ["CriticalHeaderUnsupported", "The access token needs an unsupported extension", "any `crit`"],
+      ["KeyNotFound", "The access token is signed with an unknown key", "no usable key of the issuer fits"],
+      ["SignatureInvalid", "The signature of the access token is invalid", "the signature does not verify"],
+      ["TypeMismatch", "The token is not an access token", "`typ` is not an access token's"],
+      ["IssuerMismatch", "The access token is from another issuer", "`iss` is not the configured issuer"],
+      ["AudienceMismatch", "The access token is for another resource", "`aud` does not name this resource"],
+      ["Expired", "The access token expired", "`exp` is past"],
+      ["NotYetValid", "The access token is not valid yet", "`nbf`, or `iat`, is far ahead"],
+      [
+        "ClaimInvalid",
+        "A claim of the access token is missing or invalid",
+        "a required claim is missing, or of a wrong type"
+      ],
+      [
+        "BindingMismatch",
+        "The access token is bound to a key that was not proven",
+        "`cnf` names a key that this request did not prove"
+      ],
+      ["ScopeMissing", "The access token lacks a required scope", "a required scope is missing"],
+      ["VerificationUnavailable", undefined, "the issuer's keys cannot be had: nobody's token is bad"]
+    ])
+  })
+
   it("has one row for every tag and no other", () => {
     expect(Object.keys(TokenError.answers)).toEqual(Object.keys(messages))
     expect(TokenError.TokenError.members.map((member) => member._tag)).toEqual(Object.keys(messages))

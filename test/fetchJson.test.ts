@@ -1,0 +1,100 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/TestClock"
+import { fetchJson } from "../src/internal/fetchJson.ts"
+import { json, network } from "./support/issuer.ts"
+
+const url = "https://as.example/jwks"
+
+const fetched = (answer: Response, from = url) => {
+  const net = network(() => answer)
+  return Effect.flatMap(HttpClient.HttpClient, (client) => fetchJson(client, from)).pipe(
+    Effect.either,
+    Effect.map((result) => ({ ...result, requests: net.requests.length })),
+    Effect.provide(net.layer)
+  )
+}
+const failed = (reason: string, requests = 1) => ({ left: { reason }, requests })
+
+describe("fetchJson", () => {
+  it.effect.each(["http://as.example/jwks", "ftp://localhost/jwks", "jwks"])("asks nothing of %s", (from) =>
+    Effect.gen(function* () {
+      expect(yield* fetched(json({}), from)).toMatchObject(failed(`${from} is not an https URL`, 0))
+    })
+  )
+
+  it.effect("puts a body together from its pieces", () =>
+    Effect.gen(function* () {
+      const pieces = ['{"keys":', '["one",', '"two"]}'].map((text) => new TextEncoder().encode(text))
+      const answer = new Response(
+        new ReadableStream({
+          start: (controller) => {
+            for (const piece of pieces) controller.enqueue(piece)
+            controller.close()
+          }
+        })
+      )
+      expect(yield* fetched(answer)).toMatchObject({ right: { body: { keys: ["one", "two"] } } })
+    })
+  )
+
+  it.effect.each<[string, ReadonlyArray<number>]>([
+    ["bytes that are not UTF-8", [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]],
+    ["a byte order mark", [0xef, 0xbb, 0xbf, 0x7b, 0x7d]],
+    ["half an object", [0x7b]]
+  ])("refuses %s", ([, bytes]) =>
+    Effect.gen(function* () {
+      expect(yield* fetched(new Response(Uint8Array.from(bytes)))).toMatchObject(
+        failed(`${url} did not answer a JSON object`)
+      )
+    })
+  )
+
+  it.effect.each<[string, number | undefined]>([
+    ["max-age=60", 60_000],
+    ["public, max-age=60 , immutable", 60_000],
+    ['no-cache="set-cookie", max-age=60', 60_000],
+    ["max-age=60x", undefined],
+    ["no-store , max-age=60", 0],
+    ["public", undefined]
+  ])("takes %s for a freshness of %s ms", ([cacheControl, maxAgeMillis]) =>
+    Effect.gen(function* () {
+      const answer = json({}, { headers: { "cache-control": cacheControl } })
+      expect(yield* fetched(answer)).toHaveProperty("right.maxAgeMillis", maxAgeMillis)
+    })
+  )
+
+  it.effect("counts a Retry-After that is a date from now", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("10 seconds")
+      const answer = new Response(null, { status: 503, headers: { "retry-after": new Date(25_000).toUTCString() } })
+      expect(yield* fetched(answer)).toMatchObject({ left: { status: 503, retryAfterMillis: 15_000 } })
+    })
+  )
+
+  it.effect("reads the status that a client of the user's takes for an error", () =>
+    Effect.gen(function* () {
+      const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
+      const failure = yield* Effect.flip(fetchJson(client, url))
+      expect(failure).toEqual({ reason: `${url} answered 418`, status: 418, retryAfterMillis: undefined })
+    }).pipe(Effect.provide(network(() => new Response(null, { status: 418 })).layer))
+  )
+
+  it.effect("tells fetch not to follow redirects, and keeps what else it was told", () =>
+    Effect.gen(function* () {
+      let told: RequestInit | undefined
+      const fetch = async (_: unknown, init?: RequestInit) => {
+        told = init
+        return json({})
+      }
+      const client = yield* HttpClient.HttpClient
+      yield* fetchJson(client, url).pipe(
+        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "follow", keepalive: true }),
+        Effect.provideService(FetchHttpClient.Fetch, fetch as typeof globalThis.fetch)
+      )
+      expect(told).toMatchObject({ redirect: "manual", keepalive: true })
+    }).pipe(Effect.provide(FetchHttpClient.layer))
+  )
+})

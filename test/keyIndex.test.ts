@@ -1,0 +1,48 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as keyIndex from "../src/internal/keyIndex.ts"
+import { generateKey } from "./support/issuer.ts"
+import { captureLogs } from "./support/logs.ts"
+
+const verify = () => false
+const index: keyIndex.Index = new Map([
+  ["ES256", new Map([["one", [{ keyId: "one", verify }]]])],
+  ["RS256", new Map([["two", [{ keyId: "two", verify }]]])]
+])
+
+describe("hasKeyId", () => {
+  it.each([
+    ["ES256", "one", true],
+    ["ES256", "two", true],
+    ["ES256", "three", false],
+    ["ES256", undefined, true],
+    ["PS256", undefined, false]
+  ] as const)("of %s and %s is %s", (algorithm, keyId, has) => {
+    expect(keyIndex.hasKeyId(index, { algorithm, keyId })).toBe(has)
+  })
+})
+
+describe("make", () => {
+  it.effect("finds nothing wrong with several keys that have no kid", () =>
+    Effect.gen(function* () {
+      const keys = yield* Effect.promise(() => Promise.all([generateKey("ES256"), generateKey("ES256")]))
+      const nameless = keys.map(({ jwk: { kid: _, ...jwk } }) => jwk)
+      const { index, problems } = yield* keyIndex.make(nameless, new Set(["ES256"]))
+      expect(problems).toEqual([])
+      expect(keyIndex.lookUp(index, { algorithm: "ES256", keyId: undefined })).toHaveLength(2)
+    })
+  )
+})
+
+describe("reporter", () => {
+  it.effect("says nothing when all is well again", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const report = keyIndex.reporter("https://as.example/jwks")
+      yield* report([])
+      yield* report([{ key: "key 1", reason: "not an object", secret: false }])
+      yield* report([])
+      expect(logs.lines).toEqual(["INFO Not all keys of https://as.example/jwks are in order: key 1 is not an object"])
+    }).pipe(Effect.provide(logs.layer))
+  })
+})
