@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
@@ -15,6 +16,7 @@ import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
 import * as keyIndex from "./internal/keyIndex.ts"
+import { keySetRefreshes } from "./internal/metrics.ts"
 import { printable } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
@@ -171,19 +173,22 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
   Effect.gen(function* () {
     const algorithms = yield* allowedAlgorithms(options)
     const report = keyIndex.reporter(source)
+    const load = Effect.gen(function* () {
+      const { body, maxAgeMillis } = yield* fetched
+      const members = body["keys"]
+      if (!Array.isArray(members)) return yield* failure(`the key set of ${source} has no keys`)
+      if (members.length > maxKeys) return yield* failure(`the key set of ${source} has over ${maxKeys} keys`)
+      const { index, problems } = yield* keyIndex.make(members, algorithms)
+      yield* report(problems)
+      // An issuer that cannot sign is broken, not reformed: the keys it had are better than none.
+      if (index.size === 0) return yield* failure(`the key set of ${source} has no usable key`)
+      return { value: index, maxAgeMillis }
+    })
     const keys = yield* refreshing.make({
-      load: Effect.flatMap(fetched, ({ body, maxAgeMillis }) =>
-        Effect.gen(function* () {
-          const members = body["keys"]
-          if (!Array.isArray(members)) return yield* failure(`the key set of ${source} has no keys`)
-          if (members.length > maxKeys) return yield* failure(`the key set of ${source} has over ${maxKeys} keys`)
-          const { index, problems } = yield* keyIndex.make(members, algorithms)
-          yield* report(problems)
-          // An issuer that cannot sign is broken, not reformed: the keys it had are better than none.
-          if (index.size === 0) return yield* failure(`the key set of ${source} has no usable key`)
-          return { value: index, maxAgeMillis }
-        })
-      ),
+      load: Effect.tapBoth(load, {
+        onSuccess: () => Metric.update(keySetRefreshes, "loaded"),
+        onFailure: () => Metric.update(keySetRefreshes, "failed")
+      }),
       freshFor: yield* duration("freshFor", options.freshFor ?? "10 minutes", positive),
       usableFor: yield* duration("usableFor", options.usableFor ?? "24 hours", positive),
       cooldown: yield* duration("cooldown", options.cooldown ?? "30 seconds", positive)

@@ -112,7 +112,10 @@ export const layerJwt = (
           Check.scopes(resource.requiredScopes, resource)
         ]
         yield* announce(options, resource)
-        return TokenVerifier.of({ resource: resource.resource, verify: verifier.make(keySet, checks, cache) })
+        return TokenVerifier.of({
+          resource: resource.resource,
+          verify: verifier.make(options.issuer, keySet, checks, cache)
+        })
       })
     )
   )

@@ -1,14 +1,16 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import { currentServices } from "effect/DefaultServices"
+import { liveServices } from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Tracer from "effect/Tracer"
 import { type AccessToken, fromJwt } from "../AccessToken.ts"
 import type { Check } from "../Check.ts"
 import * as Jwt from "../Jwt.ts"
 import type { KeySet, VerificationKey } from "../KeySet.ts"
 import type { Rejection } from "../TokenVerifier.ts"
 import { andThen, isDone } from "./andThen.ts"
+import { cacheLookups } from "./metrics.ts"
 import type { SignatureCache } from "./signatureCache.ts"
 
 /** A token whose signature held, with the key that made it. It says nothing about whether the token is still good. */
@@ -27,6 +29,7 @@ type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
  * key that made it is still the issuer's; every check is.
  */
 export const make = (
+  issuer: string,
   keySet: KeySet["Type"],
   checks: ReadonlyArray<Check<Rejection>>,
   cache: SignatureCache<Remembered>
@@ -58,17 +61,43 @@ export const make = (
     })
   }
 
+  const verify = (token: string, remembered: Remembered | undefined, now: number): Verdict =>
+    remembered === undefined ? withoutStacks(() => verifyAnew(token, now)) : verifyAgain(token, remembered, now)
+
   return (redacted) =>
     // One step of the fiber's for all that need not wait, the clock included.
     Effect.withFiberRuntime((fiber) => {
       const token = Redacted.value(redacted)
-      const now = Context.get(fiber.getFiberRef(currentServices), Clock.Clock).unsafeCurrentTimeMillis()
       const remembered = cache.get(token)
-      return remembered === undefined
-        ? withoutStacks(() => verifyAnew(token, now))
-        : verifyAgain(token, remembered, now)
+      cacheLookups.unsafeUpdate(remembered === undefined ? "miss" : "hit", [])
+      const now = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+      if (fiber.currentTracer === nobodys) return verify(token, remembered, now)
+      const verdict = Effect.suspend(() => verify(token, remembered, now))
+      return inSpan(verdict, redacted, issuer, remembered !== undefined)
     })
 }
+
+/** The tracer of a program that has none of its own: its spans go nowhere, and a span costs more than a verification. */
+const nobodys = Context.get(liveServices, Tracer.Tracer)
+
+/** The verification as a span, with what may be told of the token. */
+const inSpan = (verdict: Verdict, token: Redacted.Redacted, issuer: string, remembered: boolean): Verdict =>
+  Effect.flatMap(Jwt.describe(token), ({ algorithm, keyId }) =>
+    Effect.tapBoth(verdict, {
+      onSuccess: () => Effect.annotateCurrentSpan("oauth.verdict", "accepted"),
+      onFailure: ({ _tag }) => Effect.annotateCurrentSpan("oauth.verdict", _tag)
+    }).pipe(
+      Effect.withSpan("TokenVerifier.verify", {
+        captureStackTrace: false,
+        attributes: {
+          "oauth.issuer": issuer,
+          "oauth.signature_cache": remembered ? "hit" : "miss",
+          ...(algorithm !== undefined && { "oauth.algorithm": algorithm }),
+          ...(keyId !== undefined && { "oauth.key_id": keyId })
+        }
+      })
+    )
+  )
 
 /** A rejection is a value and no defect: collecting a stack for it would cost ten times what finding it did. */
 const withoutStacks = <A>(run: () => A): A => {
