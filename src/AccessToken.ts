@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { printableClaims } from "./internal/printable.ts"
 import type { Claims, Jwt } from "./Jwt.ts"
+import { covers, type ScopeHierarchy } from "./ScopeHierarchy.ts"
 import { ClaimInvalid, ScopeMissing } from "./TokenError.ts"
 
 /**
@@ -24,7 +25,10 @@ export class AccessToken extends Context.Tag("effect-resource-server/AccessToken
     readonly subject?: string | undefined
     /** `client_id`, else `azp`. */
     readonly clientId?: string | undefined
+    /** The scopes as the issuer wrote them. What they imply is for `requireScopes` to know. */
     readonly scopes: ReadonlySet<string>
+    /** What scopes imply at this resource. `BearerAuth` puts it here, so that every door and handler knows it. */
+    readonly scopeHierarchy?: ScopeHierarchy | undefined
     /** `exp`, in seconds since 1970. */
     readonly expiresAt?: number | undefined
   }
@@ -51,18 +55,18 @@ const textClaims = ["iss", "sub", "client_id", "azp", "jti"]
 
 const text = (claim: unknown): string | undefined => (typeof claim === "string" ? claim : undefined)
 
-/** The token itself if it has all of these scopes. */
+/** The token itself if it has all of these scopes, or others that imply them. */
 export const withScopes = (
   token: AccessToken["Type"],
   required: ReadonlyArray<string>
 ): Effect.Effect<AccessToken["Type"], ScopeMissing> =>
-  required.every((scope) => token.scopes.has(scope))
+  covers(token.scopes, required, token.scopeHierarchy)
     ? Effect.succeed(token)
     : new ScopeMissing({ required, granted: printableClaims([...token.scopes]) })
 
 /**
- * The current request's token has all of these scopes. In an `HttpLayerRouter` handler behind `BearerAuth` the failure
- * becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
+ * The current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler behind
+ * `BearerAuth` the failure becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
  */
 export const requireScopes = (
   ...required: readonly [string, ...Array<string>]

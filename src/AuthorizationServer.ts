@@ -80,8 +80,7 @@ export const layerMetadataRoute: Layer.Layer<
         name: "oauth-authorization-server",
         pathname: new URL(resource).pathname.replace(/^\/$/, ""),
         respond: Effect.match(document.get, {
-          onSuccess: (body) =>
-            HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "public, max-age=3600" } }),
+          onSuccess: wellKnown.document,
           onFailure: ({ retryAfter }) =>
             HttpServerResponse.empty({
               status: 502,

@@ -12,9 +12,17 @@ import * as Redacted from "effect/Redacted"
 import { AccessToken, withScopes } from "./AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { isPreflight } from "./internal/preflight.ts"
 import * as Jwt from "./Jwt.ts"
 import { ProtectedResource, scopeList } from "./ProtectedResource.ts"
-import { answers, CredentialsMalformed, ScopeMissing, type TokenError, TokenMissing } from "./TokenError.ts"
+import {
+  answers,
+  CredentialsMalformed,
+  ScopeMissing,
+  type TokenError,
+  TokenMissing,
+  VerificationUnavailable
+} from "./TokenError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 /** What an operation asks of a token. */
@@ -25,12 +33,17 @@ export interface Options {
 
 /** The edge of one resource: every door authenticates and refuses through this. */
 export interface Authenticator {
-  /** The request's verified token. A rejection is logged here, once, as loud as the table says. */
+  /**
+   * The request's verified token. A rejection is logged here, once, as loud as the table says; the error may be sent to its
+   * client: the reason of `VerificationUnavailable` is in the log alone.
+   */
   readonly authenticate: (
     request: HttpServerRequest.HttpServerRequest
   ) => Effect.Effect<AccessToken["Type"], TokenError>
   /** The answer to a rejection. */
   readonly challenge: (error: TokenError) => Challenge.Challenge
+  /** The answer to a handler's own `ScopeMissing`: its challenge names that error's scopes too. Logged here. */
+  readonly challengeHandler: (error: ScopeMissing) => Effect.Effect<Challenge.Challenge>
 }
 
 /** Builds the edge of the current resource. Fails with `ConfigurationError` if a scope is none, or the verifier another's. */
@@ -48,17 +61,22 @@ export const make = (
     }
     const scopes = yield* scopeList("scopes", options?.scopes ?? [])
     const required = [...new Set([...resource.requiredScopes, ...scopes])]
+    const { scopeHierarchy } = resource
     return {
       authenticate: (request) =>
         Either.match(credentials(request), {
           onLeft: (error) => refuse(error),
           onRight: (token) =>
             verifier.verify(token).pipe(
-              Effect.flatMap((accessToken) => withScopes(accessToken, required)),
+              Effect.flatMap((accessToken) =>
+                withScopes(scopeHierarchy === undefined ? accessToken : { ...accessToken, scopeHierarchy }, required)
+              ),
               Effect.catchAll((error) => refuse(error, token))
             )
         }),
-      challenge: (error) => Challenge.make(error, resource, scopes)
+      challenge: (error) => Challenge.make(error, resource, scopes),
+      challengeHandler: (error) =>
+        Effect.as(logRejection(error), Challenge.make(error, resource, [...scopes, ...error.required]))
     }
   })
 
@@ -87,8 +105,14 @@ const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): nu
   return raw.filter((name, index) => index % 2 === 0 && String(name).toLowerCase() === "authorization").length
 }
 
-const refuse = <E extends TokenError>(error: E, token?: Redacted.Redacted): Effect.Effect<never, E> =>
-  Effect.zipRight(logRejection(error, token), Effect.fail(error))
+const refuse = (error: TokenError, token?: Redacted.Redacted): Effect.Effect<never, TokenError> =>
+  Effect.zipRight(logRejection(error, token), Effect.fail(forAnyone(error)))
+
+/** Some doors send errors as values. Why keys cannot be had is for the log: it names hosts, and anyone may ask. */
+const forAnyone = (error: TokenError): TokenError =>
+  error._tag === "VerificationUnavailable"
+    ? new VerificationUnavailable({ reason: "the token cannot be verified now", retryAfter: error.retryAfter })
+    : error
 
 /** One line: the tag, the reason, and what may be shown of the token. */
 const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
@@ -107,8 +131,7 @@ const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
 export const middleware = (options?: Options) =>
   HttpLayerRouter.middleware<{ provides: AccessToken; handles: ScopeMissing }>()(
     Effect.gen(function* () {
-      const resource = yield* ProtectedResource
-      const { authenticate, challenge } = yield* make(options)
+      const { authenticate, challenge, challengeHandler } = yield* make(options)
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
@@ -116,12 +139,7 @@ export const middleware = (options?: Options) =>
             onFailure: (error) => Effect.succeed(toResponse(challenge(error))),
             onSuccess: (accessToken) =>
               Effect.provideService(handler, AccessToken, accessToken).pipe(
-                Effect.catchIf(isScopeMissing, (error) =>
-                  Effect.as(
-                    logRejection(error),
-                    toResponse(Challenge.make(error, resource, [...(options?.scopes ?? []), ...error.required]))
-                  )
-                )
+                Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse))
               )
           })
         })
@@ -129,9 +147,6 @@ export const middleware = (options?: Options) =>
   )
 
 const isScopeMissing = (error: unknown): error is ScopeMissing => error instanceof ScopeMissing
-
-const isPreflight = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean =>
-  method === "OPTIONS" && headers["origin"] !== undefined && headers["access-control-request-method"] !== undefined
 
 /** A challenge as a response without a body. */
 export const toResponse = ({ headers, status }: Challenge.Challenge): HttpServerResponse.HttpServerResponse =>

@@ -2,6 +2,7 @@
  * The answer to a rejection: status and headers, nothing else (RFC 6750 section 3, RFC 9728 section 5.1).
  */
 import type { ProtectedResource } from "./ProtectedResource.ts"
+import { narrowest } from "./ScopeHierarchy.ts"
 import { answers, type TokenError } from "./TokenError.ts"
 
 /** What the HTTP edge answers. There is no body. */
@@ -13,20 +14,20 @@ export interface Challenge {
 /**
  * The answer to a rejection at this resource.
  *
- * `scopes` are those that the operation needs besides the resource's own; a challenge names them all at once. The order of the
- * parameters is fixed: `resource_metadata`, `scope`, `error`, `error_description`. Nothing of the request is repeated.
+ * `scopes` are those that the operation needs besides the resource's own; a challenge names them all at once,
+ * but for those that another of them implies. The order of the parameters is fixed: `resource_metadata`, `scope`, `error`, `error_description`. Nothing of the request is repeated.
  * `VerificationUnavailable` is answered with `Retry-After` and no challenge: a client must keep its token.
  */
 export const make = (
   error: TokenError,
-  resource: Pick<ProtectedResource["Type"], "metadataUrl" | "challengeScopes">,
+  resource: Pick<ProtectedResource["Type"], "metadataUrl" | "challengeScopes" | "scopeHierarchy">,
   scopes: ReadonlyArray<string> = []
 ): Challenge => {
   const { code, description, status } = answers[error._tag]
   if (error._tag === "VerificationUnavailable") {
     return { status, headers: { ...always, "retry-after": String(error.retryAfter) } }
   }
-  const scope = [...new Set([...resource.challengeScopes, ...scopes])].join(" ")
+  const scope = narrowest([...resource.challengeScopes, ...scopes], resource.scopeHierarchy).join(" ")
   const parameters = [
     `resource_metadata="${resource.metadataUrl}"`,
     scope !== "" && `scope="${scope}"`,

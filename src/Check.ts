@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import { audienceHint, hint } from "./internal/hint.ts"
 import { printable, printableClaim, printableClaims } from "./internal/printable.ts"
 import type { Jwt } from "./Jwt.ts"
+import { covers, type ScopeHierarchy } from "./ScopeHierarchy.ts"
 import {
   AudienceMismatch,
   BindingMismatch,
@@ -150,11 +151,17 @@ export const rfc9068Claims: Check<ClaimInvalid> = requiredClaims([
 export const bearer: Check<BindingMismatch> = (token) =>
   token.claims["cnf"] === undefined ? Effect.succeed(token) : new BindingMismatch()
 
-/** The token has all of these scopes; see `Jwt.scopes` for where they are read. Case-sensitive; none implies another. */
+/**
+ * The token has all of these scopes, or others that imply them; see `Jwt.scopes` for where they are read. Takes a
+ * `ProtectedResource`, or any hierarchy of `ScopeHierarchy.make`; without one none implies another. Case-sensitive.
+ */
 export const scopes =
-  (required: ReadonlyArray<string>): Check<ScopeMissing> =>
+  (
+    required: ReadonlyArray<string>,
+    resource?: { readonly scopeHierarchy?: ScopeHierarchy | undefined }
+  ): Check<ScopeMissing> =>
   (token) => {
-    return required.every((scope) => token.scopes.has(scope))
+    return covers(token.scopes, required, resource?.scopeHierarchy)
       ? Effect.succeed(token)
       : new ScopeMissing({ required, granted: printableClaims([...token.scopes]) })
   }

@@ -4,7 +4,7 @@
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -12,8 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
+import { scopeList } from "./internal/scopeList.ts"
 import * as wellKnown from "./internal/wellKnown.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
+import * as ScopeHierarchy from "./ScopeHierarchy.ts"
+
+export { scopeList }
 
 /** The metadata document (RFC 9728 section 2), in the names of the wire. Empty lists are left out. */
 export interface Metadata {
@@ -45,6 +49,8 @@ export class ProtectedResource extends Context.Tag("effect-resource-server/Prote
     readonly requiredScopes: ReadonlyArray<string>
     /** Scopes that challenges ask for: `requiredScopes` unless the options say otherwise. */
     readonly challengeScopes: ReadonlyArray<string>
+    /** What scopes imply, for every check and every challenge. Left out: none implies another. */
+    readonly scopeHierarchy?: ScopeHierarchy.ScopeHierarchy | undefined
   }
 >() {}
 
@@ -67,6 +73,11 @@ export interface Options {
    * Default: `requiredScopes`.
    */
   readonly challengeScopes?: ReadonlyArray<string> | undefined
+  /**
+   * What each scope implies: `{ admin: ["write"], write: ["read"] }` lets a token with `admin` do all that needs `write` or
+   * `read`, and a challenge that asks for `write` not ask for `read`. Transitive. Default: none implies another.
+   */
+  readonly scopeHierarchy?: ScopeHierarchy.Implications | undefined
   /** A name for people. */
   readonly resourceName?: string | undefined
   /** The URL of documentation for developers. */
@@ -107,7 +118,10 @@ export const make = (
         ...(options.resourceDocumentation !== undefined && { resource_documentation: options.resourceDocumentation })
       },
       requiredScopes,
-      challengeScopes: yield* scopeList("challengeScopes", options.challengeScopes ?? requiredScopes)
+      challengeScopes: yield* scopeList("challengeScopes", options.challengeScopes ?? requiredScopes),
+      ...(options.scopeHierarchy !== undefined && {
+        scopeHierarchy: yield* ScopeHierarchy.make(options.scopeHierarchy)
+      })
     }
   })
 
@@ -138,9 +152,7 @@ export const layerMetadataRoute: Layer.Layer<
       wellKnown.serve({
         name: "oauth-protected-resource",
         pathname: new URL(metadataUrl).pathname.slice("/.well-known/oauth-protected-resource".length),
-        respond: Effect.succeed(
-          HttpServerResponse.unsafeJson(metadata, { headers: { "cache-control": "public, max-age=3600" } })
-        )
+        respond: Effect.succeed(wellKnown.document(metadata))
       })
     )
   )
@@ -180,28 +192,3 @@ const documentationUrl = (value: string) =>
   URL.canParse(value) && /^https?:/i.test(value)
     ? Effect.void
     : ConfigurationError.make("resourceDocumentation", value, "is not an absolute http(s) URL")
-
-/** Scope tokens (RFC 6749 section 3.3), each once. */
-export const scopeList = (
-  option: string,
-  scopes: ReadonlyArray<string>
-): Effect.Effect<ReadonlyArray<string>, ConfigurationError.ConfigurationError> =>
-  Effect.gen(function* () {
-    for (const scope of scopes) {
-      if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
-        return yield* ConfigurationError.make(
-          option,
-          scope,
-          "is not a scope (printable ASCII, no space, quote, backslash)"
-        )
-      }
-      if (scope === "offline_access") {
-        return yield* ConfigurationError.make(
-          option,
-          scope,
-          "is between client and authorization server, not ours to ask for"
-        )
-      }
-    }
-    return [...new Set(scopes)]
-  })

@@ -1,6 +1,7 @@
 /**
  * Everything that can be wrong with a request's access token, and the one table of what the HTTP edge says about it.
  */
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import { quoted } from "./internal/printable.ts"
@@ -9,33 +10,44 @@ const Texts = Schema.Array(Schema.String)
 const OptionalText = Schema.optional(Schema.String)
 
 /** The request carries no `Authorization: Bearer` credentials (RFC 6750 section 3.1). */
-export class TokenMissing extends Schema.TaggedError<TokenMissing>()("TokenMissing", {}) {
+export class TokenMissing extends Schema.TaggedError<TokenMissing>()(
+  "TokenMissing",
+  {},
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return "the request carries no bearer token"
   }
 }
 
 /** The `Authorization` header cannot be read, or there are several (RFC 6750 section 2.1). */
-export class CredentialsMalformed extends Schema.TaggedError<CredentialsMalformed>()("CredentialsMalformed", {
-  reason: Schema.String
-}) {
+export class CredentialsMalformed extends Schema.TaggedError<CredentialsMalformed>()(
+  "CredentialsMalformed",
+  { reason: Schema.String },
+  HttpApiSchema.annotations({ status: 400 })
+) {
   override get message() {
     return this.reason
   }
 }
 
 /** The token is not a compact JWS of a JSON object, or it is over the size limit (RFC 7515 section 7.1). */
-export class TokenMalformed extends Schema.TaggedError<TokenMalformed>()("TokenMalformed", { reason: Schema.String }) {
+export class TokenMalformed extends Schema.TaggedError<TokenMalformed>()(
+  "TokenMalformed",
+  { reason: Schema.String },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return this.reason
   }
 }
 
 /** The token names an algorithm outside the allow-list; one that is not known here is called `other`. */
-export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>()("AlgorithmNotAllowed", {
-  expected: Texts,
-  actual: Schema.String
-}) {
+export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>()(
+  "AlgorithmNotAllowed",
+  { expected: Texts, actual: Schema.String },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return `algorithm ${this.actual} is not one of ${this.expected.join(", ")}`
   }
@@ -44,7 +56,8 @@ export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>
 /** The token's header has a `crit` member: it asks for an extension that is not supported (RFC 7515 section 4.1.11). */
 export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeaderUnsupported>()(
   "CriticalHeaderUnsupported",
-  {}
+  {},
+  HttpApiSchema.annotations({ status: 401 })
 ) {
   override get message() {
     return "the token asks for a critical header extension; none is supported"
@@ -55,10 +68,11 @@ export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeader
  * No usable key of the issuer fits the token. `keyId` is the token's `kid` if it is harmless to print, else
  * `sha256:` and eight hex digits of its hash; it is left out when the token has none.
  */
-export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound", {
-  algorithm: Schema.String,
-  keyId: OptionalText
-}) {
+export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()(
+  "KeyNotFound",
+  { algorithm: Schema.String, keyId: OptionalText },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     const key = this.keyId === undefined ? "a token without kid" : `kid ${this.keyId}`
     return `no usable key of the issuer fits ${key} and ${this.algorithm}`
@@ -66,28 +80,33 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound"
 }
 
 /** The signature is not one that the issuer's key made over this token. */
-export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()("SignatureInvalid", {}) {
+export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()(
+  "SignatureInvalid",
+  {},
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return "the signature does not verify"
   }
 }
 
 /** `typ` is not that of an access token (RFC 9068 section 4); one that is not known here is called `other`. */
-export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()("TypeMismatch", {
-  expected: Texts,
-  actual: OptionalText
-}) {
+export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()(
+  "TypeMismatch",
+  { expected: Texts, actual: OptionalText },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return `expected typ ${quoted(this.expected)}, got ${this.actual === undefined ? "none" : `"${this.actual}"`}`
   }
 }
 
 /** `iss` is not the configured issuer, code point by code point (RFC 7519 section 4.1.1). */
-export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()("IssuerMismatch", {
-  expected: Schema.String,
-  actual: OptionalText,
-  hint: OptionalText
-}) {
+export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()(
+  "IssuerMismatch",
+  { expected: Schema.String, actual: OptionalText, hint: OptionalText },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     const actual = this.actual === undefined ? "none" : `"${this.actual}"`
     return withHint(`expected issuer "${this.expected}", got ${actual}`, this.hint)
@@ -95,59 +114,66 @@ export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()("Issuer
 }
 
 /** `aud` does not name this resource: the token was minted for another server (RFC 8707, RFC 7519 section 4.1.3). */
-export class AudienceMismatch extends Schema.TaggedError<AudienceMismatch>()("AudienceMismatch", {
-  expected: Texts,
-  actual: Texts,
-  hint: OptionalText
-}) {
+export class AudienceMismatch extends Schema.TaggedError<AudienceMismatch>()(
+  "AudienceMismatch",
+  { expected: Texts, actual: Texts, hint: OptionalText },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return withHint(`expected audience ${quoted(this.expected)}, got ${quoted(this.actual)}`, this.hint)
   }
 }
 
 /** The token's `exp` is past, clock tolerance included (RFC 7519 section 4.1.4). Both times are seconds since 1970. */
-export class Expired extends Schema.TaggedError<Expired>()("Expired", {
-  expiresAt: Schema.Number,
-  now: Schema.Number
-}) {
+export class Expired extends Schema.TaggedError<Expired>()(
+  "Expired",
+  { expiresAt: Schema.Number, now: Schema.Number },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return `the token expired ${Math.ceil(this.now - this.expiresAt)} seconds ago`
   }
 }
 
 /** The token's `nbf`, or its `iat`, lies ahead of now by more than the clock tolerance. Times are seconds since 1970. */
-export class NotYetValid extends Schema.TaggedError<NotYetValid>()("NotYetValid", {
-  claim: Schema.Literal("nbf", "iat"),
-  validFrom: Schema.Number,
-  now: Schema.Number
-}) {
+export class NotYetValid extends Schema.TaggedError<NotYetValid>()(
+  "NotYetValid",
+  { claim: Schema.Literal("nbf", "iat"), validFrom: Schema.Number, now: Schema.Number },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return `the token's ${this.claim} is ${Math.ceil(this.validFrom - this.now)} seconds ahead`
   }
 }
 
 /** A claim that must be there is missing, or a claim has a wrong type. */
-export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()("ClaimInvalid", {
-  claim: Schema.String,
-  reason: Schema.String
-}) {
+export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()(
+  "ClaimInvalid",
+  { claim: Schema.String, reason: Schema.String },
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return `claim ${this.claim} ${this.reason}`
   }
 }
 
 /** The token is bound to a key (`cnf`, RFC 7800) that this request did not prove to hold. */
-export class BindingMismatch extends Schema.TaggedError<BindingMismatch>()("BindingMismatch", {}) {
+export class BindingMismatch extends Schema.TaggedError<BindingMismatch>()(
+  "BindingMismatch",
+  {},
+  HttpApiSchema.annotations({ status: 401 })
+) {
   override get message() {
     return "the token is bound to a key (cnf) that this request did not prove"
   }
 }
 
 /** The token is good but lacks scopes that the operation needs. `granted` is what it has. */
-export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()("ScopeMissing", {
-  required: Texts,
-  granted: Texts
-}) {
+export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()(
+  "ScopeMissing",
+  { required: Texts, granted: Texts },
+  HttpApiSchema.annotations({ status: 403 })
+) {
   override get message() {
     return `expected scopes ${quoted(this.required)}, got ${quoted(this.granted)}`
   }
@@ -156,10 +182,11 @@ export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()("ScopeMissi
 /**
  * The issuer's keys cannot be had, so nothing can be said about any token. `retryAfter` is in whole seconds.
  */
-export class VerificationUnavailable extends Schema.TaggedError<VerificationUnavailable>()("VerificationUnavailable", {
-  reason: Schema.String,
-  retryAfter: Schema.Number
-}) {
+export class VerificationUnavailable extends Schema.TaggedError<VerificationUnavailable>()(
+  "VerificationUnavailable",
+  { reason: Schema.String, retryAfter: Schema.Number },
+  HttpApiSchema.annotations({ status: 503 })
+) {
   override get message() {
     return this.reason
   }

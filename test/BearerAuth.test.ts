@@ -435,6 +435,62 @@ describe("AccessToken.requireScopes", () => {
   )
 })
 
+describe("a hierarchy of scopes", () => {
+  const scopeHierarchy = { admin: ["write"], write: ["read"] }
+  const Notes = ProtectedResource.layer({
+    baseUrl: "https://api.example",
+    path: "/mcp",
+    authorizationServers: [issuer],
+    requiredScopes: ["read"],
+    scopeHierarchy
+  })
+  const Verified = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(Notes))
+  const scopesOf = Effect.map(AccessToken.AccessToken, ({ scopes }) => HttpServerResponse.text([...scopes].join(" ")))
+  const inHandler = Effect.zipRight(AccessToken.requireScopes("read", "write"), scopesOf)
+  const lacking = (scope: string) => challenge("insufficient_scope", "The access token lacks a required scope", scope)
+
+  it.scopedLive.each([
+    ["layer", ProtectedResource.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layer)), "read", "read"],
+    [
+      "layerScopes",
+      ProtectedResource.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layerScopes("read", "write"))),
+      "write",
+      "write"
+    ],
+    [
+      "requireScopes",
+      ProtectedResource.add("GET", "/", inHandler).pipe(Layer.provide(BearerAuth.layer)),
+      "write",
+      "write"
+    ]
+  ] as const)("counts in %s, and a challenge names the narrowest", ([, routes, suffices, asked]) =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(routes.pipe(Layer.provide(Verified)))
+      for (const scope of [suffices, "admin", "other admin"]) {
+        const response = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope } })))
+        // The token's own scopes stay as they were issued.
+        expect([response.status, yield* Effect.promise(() => response.text())]).toEqual([200, scope])
+      }
+      const short = suffices === "write" ? "read" : "other"
+      const refused = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: short } })))
+      expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([403, lacking(asked)])
+    })
+  )
+
+  it.scopedLive("counts for a verifier of one's own", () =>
+    Effect.gen(function* () {
+      const own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set(["write"]) }))
+      const { url } = yield* serve(
+        ProtectedResource.add("GET", "/", inHandler).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(Layer.merge(own, Notes))
+        )
+      )
+      expect((yield* get(`${url}/mcp`, { authorization: "Bearer any" })).status).toBe(200)
+    })
+  )
+})
+
 describe("two resources in one process", () => {
   const Verifier = TokenVerifier.layerJwt({ issuer })
   const authAt = (path: string) =>

@@ -1,4 +1,6 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TokenError from "../src/TokenError.ts"
@@ -57,6 +59,13 @@ const messages: { readonly [T in Tag]: readonly [Extract<TokenError.TokenError, 
 const rows = Object.entries(messages).map(([tag, [error, message]]) => ({ tag: tag as Tag, error, message }))
 
 describe("TokenError", () => {
+  it.each(TokenError.TokenError.members.map((member) => ({ member, tag: member._tag })))(
+    "$tag has the status of the table for HttpApi",
+    ({ member, tag }) => {
+      expect(HttpApiSchema.getStatusError(member)).toBe(TokenError.answers[tag].status)
+    }
+  )
+
   it.each(rows)("$tag says: $message", ({ error, message, tag }) => {
     expect(error._tag).toBe(tag)
     expect(error.message).toBe(message)
@@ -81,6 +90,11 @@ describe("TokenError", () => {
     const back = Schema.decodeUnknownSync(TokenError.TokenError)(wire)
     expect(back).toEqual(error)
     expect(back.constructor).toBe(error.constructor)
+  })
+
+  it("goes by the status of its answer where an HttpApi declares it", () => {
+    const declared = TokenError.TokenError.members.map((member) => [member._tag, HttpApiSchema.getStatusError(member)])
+    expect(declared).toEqual(Object.entries(TokenError.answers).map(([tag, { status }]) => [tag, status]))
   })
 
   it.effect("is matched by tag", () =>

@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Tracer from "effect/Tracer"
 import { issuer, keyFor, mint, resource } from "./support/issuer.ts"
 
@@ -66,7 +66,7 @@ describe("a verification", () => {
   it.effect("is one span, with verdict, issuer, algorithm, key id and the outcome of the cache", () =>
     Effect.gen(function* () {
       const good = yield* mint()
-      const tokens = [good, good, good, yield* mint({ claims: { aud: "x" } }), yield* mint({ header: { kid: "\n" } })]
+      const tokens = [good, good, good, yield* mint({ claims: { aud: "x" } }), yield* mint({ header: { kid: "\n" } }), yield* mint({ header: { kid: undefined, alg: "none" } }), Redacted.make("opaque")]
       const spans: Array<{ name: string; attributes: Map<string, unknown> }> = []
       const asked: Array<string | undefined> = []
       yield* verify(tokens, asked).pipe(Effect.withTracer(recording(spans)))
@@ -78,12 +78,19 @@ describe("a verification", () => {
         "oauth.key_id": keyId
       })
       const verifications = spans.filter(({ name }) => name === "TokenVerifier.verify")
-      expect(verifications.map(({ attributes }) => Object.fromEntries(attributes))).toEqual([
+      expect(verifications.map(({ attributes }) => Object.fromEntries(attributes))).toStrictEqual([
         told("accepted", "miss"),
         told("accepted", "miss"),
         told("accepted", "hit"),
         told("AudienceMismatch", "miss"),
-        told("KeyNotFound", "miss", "sha256:01ba4719")
+        told("KeyNotFound", "miss", "sha256:01ba4719"),
+        {
+          "oauth.verdict": "AlgorithmNotAllowed",
+          "oauth.issuer": issuer,
+          "oauth.signature_cache": "miss",
+          "oauth.algorithm": "none"
+        },
+        { "oauth.verdict": "TokenMalformed", "oauth.issuer": issuer, "oauth.signature_cache": "miss" }
       ])
       expect(asked).toEqual(Array(5).fill("TokenVerifier.verify"))
     })

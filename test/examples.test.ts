@@ -70,6 +70,7 @@ describe("examples/mcp", () => {
       const output = story.output()
       expect(output).toMatch(/-> whoami: "subject machine, client machine, scopes notes:read"/)
       expect(output).toMatch(/-> whoami: "subject ada, client \S+, scopes notes:read"/)
+      expect(output).toMatch(/POST 403 [^]*authorize[^]*-> erase_notes: "all notes are erased"/)
       const rows = [...output.matchAll(/^ {2}(\d{3}) {2}(.{50}) (\w*)$/gm)].map(
         ([, status, , tag]) => `${status} ${tag}`
       )
@@ -128,6 +129,84 @@ describe("examples/http", () => {
         "DELETE /api/notes -> 200",
         "POST /api/notes/publish -> 403"
       ])
+    })
+  )
+})
+
+describe("examples/http-api", () => {
+  it.scopedLive("lets a typed client match every rejection as its README says", () =>
+    Effect.gen(function* () {
+      const story = yield* run("examples/http-api/main.ts", {})
+      expect(yield* story.ended).toBe(0)
+      const answers = [...story.output().matchAll(/^(\w.* -> \w+)/gm)].map(([, line]) => line)
+      expect(answers).toEqual([
+        "nobody reads -> TokenMissing",
+        "a token of another resource reads -> AudienceMismatch",
+        "reader reads -> the",
+        "reader erases -> ScopeMissing",
+        "admin erases -> erased",
+        "admin publishes -> ScopeMissing",
+        "without the typed client -> 401"
+      ])
+    })
+  )
+})
+
+describe("examples/rpc", () => {
+  it.scopedLive("shows both ways as its README says", () =>
+    Effect.gen(function* () {
+      const story = yield* run("examples/rpc/main.ts", {})
+      expect(yield* story.ended).toBe(0)
+      const answers = [...story.output().matchAll(/^(\w.* -> \w+)/gm)].map(([, line]) => line)
+      expect(answers).toEqual([
+        "nobody reads -> TokenMissing",
+        "a token of another resource reads -> AudienceMismatch",
+        "reader reads -> the",
+        "reader erases -> ScopeMissing",
+        "admin erases -> erased",
+        "status with its token -> well",
+        "status with a token of the notes -> RpcClientError",
+        "without the typed client -> 401"
+      ])
+    })
+  )
+})
+
+describe("examples/web", () => {
+  it.scopedLive("answers every request as its README says", () =>
+    Effect.gen(function* () {
+      const story = yield* run("examples/web/main.ts", {})
+      expect(yield* story.ended).toBe(0)
+      const requests = [...story.output().matchAll(/^(\w+ \/\S* -> \d{3})/gm)].map(([, line]) => line)
+      expect(requests).toEqual([
+        "GET /health -> 200",
+        "GET /.well-known/oauth-protected-resource/notes -> 200",
+        "GET /notes -> 401",
+        "GET /notes -> 200",
+        "GET /notes -> 401",
+        "DELETE /notes -> 403",
+        "DELETE /notes -> 200",
+        "GET /notes -> 503"
+      ])
+      expect(story.output()).toMatch(/503 Retry-After: 30$/m)
+    })
+  )
+})
+
+describe("examples/mcp-sdk", () => {
+  it.scopedLive("answers every request as its README says", () =>
+    Effect.gen(function* () {
+      const story = yield* run("examples/mcp-sdk/main.ts", {})
+      expect(yield* story.ended).toBe(0)
+      const requests = [...story.output().matchAll(/^([a-z].* -> \d{3})/gm)].map(([, line]) => line)
+      expect(requests).toEqual([
+        "a good token -> 200",
+        "no token -> 401",
+        "another resource's token -> 401",
+        "a token without the scope -> 403",
+        "an outage -> 503"
+      ])
+      expect(story.output()).toMatch(/machine with notes:read/)
     })
   )
 })

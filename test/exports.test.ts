@@ -29,7 +29,12 @@ const exported: Readonly<Record<string, string>> = {
   AuthKit: "layer, layerConfig, layerResource, layerResourceConfig, type Options, type ResourceOptions",
   AuthorizationServer: "discover, layerMetadataRoute, metadataUrls",
   BearerAuth: "credentials, layer, layerScopes, make, middleware, toResponse, type Authenticator, type Options",
-  BearerAuthMcp: "layerHttpRouter, toolkit",
+  BearerAuthHttpApi: "Protected, Tag, add, layer, type TagClass",
+  BearerAuthMcp: "Scopes, layerHttpRouter, layerScopes, toolkit, type Options",
+  BearerAuthMcpSdk: "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse",
+  BearerAuthMcpSdkV2: "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse",
+  BearerAuthRpc: "Protected, Tag, add, layer, type TagClass",
+  BearerAuthWeb: "make, type Guard, type Handler",
   Challenge: "make, type Challenge",
   Check: "audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type Check",
   ConfigurationError: "ConfigurationError, make",
@@ -40,6 +45,9 @@ const exported: Readonly<Record<string, string>> = {
     "ProtectedResource, add, layer, layerConfig, layerMetadataRoute, make, scopeList, type Metadata, type Options",
   ResourceServer: "layer, layerConfig, type Keys, type Options",
   ResourceUrl: "isLoopback, isSecure, make, parse, type ResourceUrl",
+  ScopeHierarchy: "covers, make, narrowest, type Implications, type ScopeHierarchy",
+  Testing:
+    "bearer, generateKey, issuer, network, publishes, sign, type Answer, type Attack, type Issuer, type Key, type Network, type Options, type Overrides, type Token",
   TokenError:
     "AlgorithmNotAllowed, AudienceMismatch, BindingMismatch, ClaimInvalid, CredentialsMalformed, CriticalHeaderUnsupported, Expired, IssuerMismatch, KeyNotFound, NotYetValid, ScopeMissing, SignatureInvalid, TokenError, TokenMalformed, TokenMissing, TypeMismatch, VerificationUnavailable, answers, type Answer",
   TokenVerifier:
@@ -47,8 +55,9 @@ const exported: Readonly<Record<string, string>> = {
 }
 
 describe("effect-resource-server", () => {
-  it("exports a namespace for each module, but for those with a peer of their own", () => {
-    expect(exportsOf("index")).toEqual(Object.keys(exported).filter((name) => name !== "BearerAuthMcp"))
+  it("exports a namespace for each module, but for those with a peer of their own, and the test kit", () => {
+    const apart = ["BearerAuthMcp", "BearerAuthMcpSdk", "BearerAuthMcpSdkV2", "BearerAuthRpc", "Testing"]
+    expect(exportsOf("index")).toEqual(Object.keys(exported).filter((name) => !apart.includes(name)))
   })
 
   it("has a subpath for each module", () => {

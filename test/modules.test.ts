@@ -7,7 +7,7 @@ import { type Import, imports, importsOf, names } from "./support/modules.ts"
 /** Each may use those before it. What stands in one line stands on one level. */
 const order = [
   ["ConfigurationError", "ResourceUrl", "internal"],
-  ["TokenError"],
+  ["ScopeHierarchy", "TokenError"],
   ["ProtectedResource"],
   ["AuthorizationServer"],
   ["KeySet"],
@@ -17,10 +17,12 @@ const order = [
   ["TokenVerifier", "internal/verifier"],
   ["Challenge"],
   ["BearerAuth"],
-  ["BearerAuthMcp"],
+  ["BearerAuthHttpApi", "BearerAuthMcp", "BearerAuthRpc", "internal/edge"],
+  ["BearerAuthWeb", "internal/mcpSdk"],
+  ["BearerAuthMcpSdk", "BearerAuthMcpSdkV2"],
   ["ResourceServer"],
   ["AuthKit"],
-  ["index"]
+  ["index", "Testing"]
 ]
 
 const level = (name: string): number => {
@@ -76,9 +78,19 @@ describe("src", () => {
   })
 
   it("imports HTTP server modules only at the edge", () => {
-    const edge = ["AuthorizationServer", "BearerAuth", "BearerAuthMcp", "ProtectedResource", "internal/wellKnown"]
+    const edge = [
+      "AuthorizationServer",
+      "BearerAuth",
+      "BearerAuthHttpApi",
+      "BearerAuthMcp",
+      "BearerAuthRpc",
+      "ProtectedResource",
+      "internal/edge",
+      "internal/mcpSdk",
+      "internal/wellKnown"
+    ]
     const found = importersOf(
-      /^@effect\/platform\/(HttpLayerRouter|HttpServer.*|HttpApp|HttpRouter|HttpApi.*)$/,
+      /^@effect\/platform\/(HttpLayerRouter|HttpServer.*|HttpApp|HttpRouter|HttpApi(?!Schema$).*)$/,
       imports
     )
     expect(found.filter((name) => !edge.includes(name))).toEqual([])
@@ -91,6 +103,23 @@ describe("src", () => {
   it("needs @effect/ai only behind its subpath", () => {
     expect(importersOf(/^@effect\/ai\//, imports)).toEqual(["BearerAuthMcp"])
     expect(reach("index", imports)).not.toContain("BearerAuthMcp")
+  })
+
+  it("needs the MCP SDK only behind its subpaths, one for each version", () => {
+    expect(importersOf(/^@modelcontextprotocol\/sdk\//, imports)).toEqual(["BearerAuthMcpSdk"])
+    expect(importersOf(/^@modelcontextprotocol\/server$/, imports)).toEqual(["BearerAuthMcpSdkV2"])
+    expect(reach("index", imports)).not.toContain("internal/mcpSdk")
+  })
+
+  it("has a test kit that no server loads", () => {
+    expect(names.filter((name) => reach(name, imports).has("Testing"))).toEqual([])
+    expect(reach("index", imports)).not.toContain("internal/fakeNetwork")
+  })
+
+  it("needs @effect/rpc only behind subpaths", () => {
+    const users = importersOf(/^@effect\/rpc\//, imports)
+    expect(users).toContain("BearerAuthRpc")
+    expect(users.filter((name) => reach("index", imports).has(name))).toEqual([])
   })
 })
 

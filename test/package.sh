@@ -38,15 +38,23 @@ consumer() {
   )
 }
 
-# Without @effect/ai, at the least versions that the peers may have.
+# Without the optional peers, at the least versions that the peers may have.
 # shellcheck disable=SC2046
 consumer core $(node -p '
   const { peerDependencies: peers } = require("./package.json");
   ["effect", "@effect/platform"].map((name) => `${name}@${peers[name].replace("^", "")}`).join(" ")')
 [ ! -e "$work/core/node_modules/@effect/ai" ]
+[ ! -e "$work/core/node_modules/@effect/rpc" ]
+[ ! -e "$work/core/node_modules/@modelcontextprotocol" ]
 
 # shellcheck disable=SC2046
 consumer server $(node -p '
   const { devDependencies } = require("./package.json")
   const names = ["effect", "@effect/platform", "@effect/platform-node", "@effect/ai", "@effect/rpc", "@effect/experimental"]
+  names.map((name) => `${name}@${devDependencies[name]}`).join(" ")')
+
+# shellcheck disable=SC2046
+consumer mcpSdk $(node -p '
+  const { devDependencies } = require("./package.json")
+  const names = ["effect", "@effect/platform", "@modelcontextprotocol/sdk", "@modelcontextprotocol/server"]
   names.map((name) => `${name}@${devDependencies[name]}`).join(" ")')

@@ -1,11 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
+import { cacheLookups } from "../src/internal/metrics.ts"
 import * as node from "../src/internal/signature.node.ts"
 import * as web from "../src/internal/signature.web.ts"
 import * as SignatureCache from "../src/internal/signatureCache.ts"
@@ -105,6 +108,75 @@ describe("the signature of a token that comes again", () => {
       const token = yield* mint({ claims: { scope: "other" } })
       const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(token), 3), verifierOf(layer))
       expect([verdicts, state.checked]).toEqual([["ScopeMissing", "ScopeMissing", "ScopeMissing"], 3])
+    })
+  )
+
+  it.effect.each([false, true])("counts for the time after waiting for the keys (remembered: %s)", (remembered) =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(node, yield* good)
+      const slow = Layer.map(layer, (context) => {
+        const { algorithms, find } = Context.get(context, KeySet.KeySet)
+        let calls = 0
+        return Context.make(KeySet.KeySet, {
+          algorithms,
+          find: (header) => (++calls > (remembered ? 2 : 0) ? Effect.delay(find(header), "10 minutes") : find(header))
+        })
+      })
+      const token = yield* mint()
+      yield* Effect.gen(function* () {
+        if (remembered) yield* remember(token)
+        const waiting = yield* Effect.fork(verdict(token))
+        yield* TestClock.adjust("10 minutes")
+        expect(yield* Fiber.join(waiting)).toBe("Expired")
+      }).pipe(Effect.provide(verifierOf(slow)))
+    })
+  )
+
+  it.effect("is refused without a stack, and other errors keep theirs", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(node, yield* good)
+      const token = yield* mint({ header: { kid: 1 } })
+      const error = yield* Effect.acquireUseRelease(
+        Effect.sync(() => {
+          const limit = Error.stackTraceLimit
+          Error.stackTraceLimit = 7
+          return limit
+        }),
+        () => Effect.tap(Effect.flip(verify(token)), () => expect(Error.stackTraceLimit).toBe(7)),
+        (limit) => Effect.sync(() => (Error.stackTraceLimit = limit))
+      ).pipe(Effect.provide(verifierOf(layer)))
+      expect([error._tag, error.stack?.match(/\n +at /g)]).toEqual(["TokenMalformed", null])
+    })
+  )
+
+  it.effect("is counted as known or not, each time that it is asked for", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(node, yield* good)
+      const token = yield* mint()
+      const count = Effect.map(Metric.value(cacheLookups), ({ occurrences }) => ({
+        hit: occurrences.get("hit") ?? 0,
+        miss: occurrences.get("miss") ?? 0,
+        all: [...occurrences.values()].reduce((sum, one) => sum + one, 0)
+      }))
+      const before = yield* count
+      yield* Effect.provide(Effect.replicateEffect(verdict(token), 5), verifierOf(layer))
+      const { all, hit, miss } = yield* count
+      expect([hit - before.hit, miss - before.miss, all - before.all]).toEqual([3, 2, 5])
+    })
+  )
+
+  it.effect("asks a key set for what it has at hand, and for nothing more", () =>
+    Effect.gen(function* () {
+      const { layer, state } = yield* keysOf(node, yield* good)
+      const atHand = Layer.map(layer, (context) =>
+        Context.make(KeySet.KeySet, {
+          algorithms: Context.get(context, KeySet.KeySet).algorithms,
+          find: () => Effect.dieMessage("asked for a key"),
+          findNow: () => state.published
+        })
+      )
+      const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(yield* mint()), 4), verifierOf(atHand))
+      expect(verdicts).toEqual(Array(4).fill("accepted"))
     })
   )
 
@@ -235,6 +307,69 @@ describe("SignatureCache.make", () => {
     expect(cache.get(token("forgotten"))).toBeUndefined()
     expect(cache.get(token(0))).toBeUndefined()
     expect(cache.get(token(99))).toBe(99)
+  })
+
+  /** Which of these are kept, asked one after the other. */
+  const held = (cache: SignatureCache.SignatureCache<number>, ...names: ReadonlyArray<string>) =>
+    names.filter((name) => cache.get(token(name)) !== undefined)
+
+  const entry = 4 * 100 + 512
+  it.each<{ entries: number; bytes: number; kept: string }>([
+    { entries: 4, bytes: 1e6, kept: "dca" },
+    { entries: 3, bytes: 1e6, kept: "dc" },
+    { entries: 2, bytes: 1e6, kept: "dc" },
+    { entries: 1, bytes: 1e6, kept: "" },
+    { entries: 1e6, bytes: 4 * entry, kept: "dca" },
+    { entries: 1e6, bytes: 4 * entry - 1, kept: "dc" },
+    { entries: 1e6, bytes: 2 * entry, kept: "dc" },
+    { entries: 1e6, bytes: 2 * entry - 1, kept: "" },
+    { entries: 0, bytes: 1e6, kept: "" },
+    { entries: 1e6, bytes: 0, kept: "" }
+  ])("keeps the last of four in $entries entries and $bytes bytes: $kept", ({ bytes, entries, kept }) => {
+    const cache = SignatureCache.make<number>({ entries, bytes })
+    for (const name of "abcd") twice(cache, token(name), 1)
+    expect(held(cache, ..."dcab").join("")).toBe(kept)
+  })
+
+  it("notes the first time of each token apart", () => {
+    const cache = SignatureCache.make<number>({ entries: 1000, bytes: 1e6 })
+    const names = Array.from({ length: 40 }, (_, index) => `${index}`)
+    for (const name of names) {
+      cache.add(token(name), () => {
+        throw new Error("made too early")
+      })
+    }
+    for (const name of names) cache.add(token(name), () => 1)
+    expect(held(cache, ...names)).toEqual(names)
+  })
+
+  it("lets go of nothing for tokens that came once, or are asked for and unknown", () => {
+    const cache = SignatureCache.make<number>({ entries: 4, bytes: 1e6 })
+    for (const name of "ab") twice(cache, token(name), 1)
+    for (let i = 0; i < 100; i++) {
+      cache.add(token(`once-${i}`), () => 1)
+      expect(cache.get(token(`once-${i}`))).toBeUndefined()
+      cache.remove(token(`once-${i}`))
+    }
+    expect(held(cache, "a", "b")).toEqual(["a", "b"])
+  })
+
+  it("knows what it holds after some was removed, and some was not there to be", () => {
+    const cache = SignatureCache.make<number>({ entries: 1e6, bytes: 4 * entry })
+    twice(cache, token("a"), 1)
+    twice(cache, token("removed"), 1)
+    cache.remove(token("removed"))
+    twice(cache, token("b"), 1)
+    for (let i = 0; i < 10; i++) cache.remove(token("unknown"))
+    for (const name of "cd") twice(cache, token(name), 1)
+    expect(held(cache, ..."dcab").join("")).toBe("dca")
+  })
+
+  it("forgets what moved to the old generation as well", () => {
+    const cache = SignatureCache.make<number>({ entries: 4, bytes: 1e6 })
+    for (const name of "abc") twice(cache, token(name), 1)
+    cache.remove(token("a"))
+    expect(held(cache, ..."cab")).toEqual(["c", "b"])
   })
 
   it("never holds more than its bounds, whatever is added, used and removed", () => {

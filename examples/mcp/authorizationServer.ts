@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto"
 import { type AddressInfo } from "node:net"
 import * as Http from "node:http"
 import { generateKeyPair, exportJWK, type JWK } from "jose"
-import Provider, { errors, type KoaContextWithOIDC, type ResourceServer } from "oidc-provider"
+import Provider, { type ClientMetadata, errors, type KoaContextWithOIDC, type ResourceServer } from "oidc-provider"
 
 /** A machine that may ask for tokens by the client credentials grant. */
 export interface Client {
@@ -19,10 +19,18 @@ export interface Client {
   readonly tokenLifetime?: number
 }
 
+/** An app that users log in with. It is known beforehand, so that it may ask for more scopes later; it keeps no secret. */
+export interface App {
+  readonly id: string
+  readonly redirectUri: string
+}
+
 export interface Options {
   /** The resources it may mint tokens for, with the scopes each knows. */
   readonly resources: Readonly<Record<string, ReadonlyArray<string>>>
   readonly clients: ReadonlyArray<Client>
+  /** Apps that need not register themselves. Default: none. */
+  readonly apps?: ReadonlyArray<App>
   /** The signing key. Default: a new one. */
   readonly signingKey?: JWK
   /** The port on 127.0.0.1. Default: a free one. */
@@ -82,14 +90,7 @@ const makeProvider = (issuer: string, signingKey: JWK, options: Options) =>
     pkce: { required: () => true },
     clientDefaults: { id_token_signed_response_alg: signingKey.alg as "ES256" },
     cookies: { keys: ["only for examples"] },
-    clients: options.clients.map(({ id, secret }) => ({
-      client_id: id,
-      client_secret: secret,
-      grant_types: ["client_credentials"],
-      redirect_uris: [],
-      response_types: [],
-      token_endpoint_auth_method: "client_secret_basic"
-    })),
+    clients: [...options.clients.map(machine), ...(options.apps ?? []).map(app)],
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -120,6 +121,23 @@ const makeProvider = (issuer: string, signingKey: JWK, options: Options) =>
     findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     loadExistingGrant
   })
+
+const machine = ({ id, secret }: Client): ClientMetadata => ({
+  client_id: id,
+  client_secret: secret,
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+  token_endpoint_auth_method: "client_secret_basic"
+})
+
+const app = ({ id, redirectUri }: App): ClientMetadata => ({
+  client_id: id,
+  grant_types: ["authorization_code"],
+  redirect_uris: [redirectUri],
+  response_types: ["code"],
+  token_endpoint_auth_method: "none"
+})
 
 /** Grants a client what it asks for: the consent of a user who reads nothing. */
 const loadExistingGrant = async (context: KoaContextWithOIDC) => {

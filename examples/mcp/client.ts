@@ -27,28 +27,43 @@ export const callAsMachine = (url: string, { id, issuer, secret }: Credentials, 
     trace
   )
 
-/** Calls a tool as a user: dynamic registration, then an authorization code with PKCE. */
-export const callAsUser = (url: string, tool: string, trace: Trace) =>
-  callTool(url, new Browserless(trace), tool, trace)
+/**
+ * Calls a tool as a user: an authorization code with PKCE, after dynamic registration unless the app is known already.
+ *
+ * An app that registers itself is registered for the scopes of the first challenge, and gets no others later.
+ */
+export const callAsUser = (url: string, tool: string, trace: Trace, app?: string) =>
+  callTool(url, new Browserless(trace, app), tool, trace)
+
+/** Where the user's browser comes back to. */
+export const redirectUri = "http://127.0.0.1/callback"
 
 const callTool = async (url: string, authProvider: OAuthClientProvider, tool: string, trace: Trace) => {
-  const connect = async () => {
+  const open = () => {
     const client = new Client({ name: "example", version: "1.0.0" })
-    const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch: traced(trace) })
+    return {
+      client,
+      transport: new StreamableHTTPClientTransport(new URL(url), { authProvider, fetch: traced(trace) })
+    }
+  }
+  let { client, transport } = open()
+  const authorized = async <A>(ask: () => Promise<A>, again = ask): Promise<A> => {
     try {
-      // The SDK's own types disagree under exactOptionalPropertyTypes.
-      await client.connect(transport as Transport)
-      return client
+      return await ask()
     } catch (error) {
       // Thrown once the user has been sent to the authorization server; here they are back already, with a code.
       if (!(error instanceof UnauthorizedError && authProvider instanceof Browserless)) throw error
-      await transport.finishAuth(authProvider.code)
-      return undefined
+      await transport.finishAuth(authProvider.callback.get("code") ?? "")
+      return again()
     }
   }
-  const client = (await connect()) ?? (await connect())
-  if (client === undefined) throw new Error("not authorized")
-  const result = await client.callTool({ name: tool, arguments: {} })
+  // The SDK's own types disagree under exactOptionalPropertyTypes.
+  const connect = () => client.connect(transport as Transport)
+  await authorized(connect, () => {
+    ;({ client, transport } = open())
+    return connect()
+  })
+  const result = await authorized(() => client.callTool({ name: tool, arguments: {} }))
   await client.close()
   return { text: (result.content as ReadonlyArray<{ text: string }>)[0]?.text ?? "", isError: result.isError === true }
 }
@@ -62,9 +77,10 @@ const traced =
   }
 
 /** A user whose browser is this class: it follows redirects, keeps cookies, and hands back the code. */
-class Browserless implements OAuthClientProvider {
-  code = ""
-  readonly redirectUrl = "http://127.0.0.1/callback"
+export class Browserless implements OAuthClientProvider {
+  /** What the authorization server sent the user back with. */
+  callback = new URLSearchParams()
+  readonly redirectUrl = redirectUri
   readonly clientMetadata = {
     client_name: "example",
     redirect_uris: [this.redirectUrl],
@@ -77,8 +93,9 @@ class Browserless implements OAuthClientProvider {
   #codeVerifier = ""
   readonly #trace: Trace
 
-  constructor(trace: Trace) {
+  constructor(trace: Trace, app?: string) {
     this.#trace = trace
+    if (app !== undefined) this.#registration = { client_id: app }
   }
 
   clientInformation = () => this.#registration
@@ -104,6 +121,6 @@ class Browserless implements OAuthClientProvider {
       if (location === null) throw new Error(`${next.href} answered ${response.status}: ${await response.text()}`)
       next = new URL(location, next)
     }
-    this.code = next.searchParams.get("code") ?? ""
+    this.callback = next.searchParams
   }
 }

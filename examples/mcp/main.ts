@@ -8,7 +8,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AuthorizationServer from "./authorizationServer.ts"
-import { callAsMachine, callAsUser } from "./client.ts"
+import { callAsMachine, callAsUser, redirectUri } from "./client.ts"
 import { freePorts } from "./ports.ts"
 import * as print from "./print.ts"
 import { captureLog, type LogLine, requestToken, send, tamper, unsign } from "./requests.ts"
@@ -16,6 +16,8 @@ import * as Server from "./server.ts"
 
 const machine = { id: "machine", secret: "machine-secret-of-more-than-32-characters" }
 const hasty = { id: "hasty", secret: "hasty-secret-of-more-than-32-characters", tokenLifetime: 1 }
+
+const app = { id: "notes-app", redirectUri }
 
 const story = Effect.gen(function* () {
   const ports = yield* freePorts(2)
@@ -27,7 +29,7 @@ const story = Effect.gen(function* () {
   // One signing key for two issuers, as tenants of one service have it: only `iss` tells their tokens apart.
   const signingKey = yield* AuthorizationServer.newSigningKey()
   const scopes = ["notes:read", "notes:admin"]
-  const options = { resources: { [notes]: scopes, [tasks]: scopes }, clients: [machine, hasty] }
+  const options = { resources: { [notes]: scopes, [tasks]: scopes }, clients: [machine, hasty], apps: [app] }
   const home = yield* AuthorizationServer.start({ ...options, signingKey })
   const neighbour = yield* AuthorizationServer.start({ ...options, signingKey })
   const stranger = yield* AuthorizationServer.start(options)
@@ -48,6 +50,12 @@ const story = Effect.gen(function* () {
   print.title("A user, whose client knows nothing but the MCP server's URL")
   const forUser = yield* Effect.promise(() => callAsUser(notes, "whoami", print.trace))
   print.result(`whoami: ${forUser.text}`)
+
+  print.title(
+    "The same user in an app that is known already, and a tool that needs another scope: a 403, and consent again"
+  )
+  const forApp = yield* Effect.promise(() => callAsUser(notes, "erase_notes", print.trace, app.id))
+  print.result(`erase_notes: ${forApp.text}`)
 
   const good = yield* requestToken(home, machine, notes, "notes:read")
   const forTasks = yield* requestToken(home, machine, tasks, "notes:read")

@@ -6,7 +6,7 @@ import * as Toolkit from "@effect/ai/Toolkit"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { AccessToken, ProtectedResource, ResourceServer, TokenError } from "effect-resource-server"
+import { AccessToken, ProtectedResource, ResourceServer } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,11 +20,9 @@ const Tools = Toolkit.make(
     dependencies: [AccessToken.AccessToken]
   }),
   Tool.make("erase_notes", {
-    description: "Erases all notes; needs the scope notes:admin",
-    success: Schema.String,
-    failure: TokenError.ScopeMissing,
-    dependencies: [AccessToken.AccessToken]
-  })
+    description: "Erases all notes",
+    success: Schema.String
+  }).annotate(BearerAuthMcp.Scopes, ["notes:admin"])
 )
 
 const ToolHandlers = Tools.toLayer({
@@ -32,7 +30,8 @@ const ToolHandlers = Tools.toLayer({
     Effect.map(AccessToken.AccessToken, ({ clientId, scopes, subject }) =>
       [`subject ${subject}`, `client ${clientId}`, `scopes ${[...scopes].join(" ")}`].join(", ")
     ),
-  erase_notes: () => Effect.as(AccessToken.requireScopes("notes:admin"), "all notes are erased")
+  // Its scope is declared above: it does not run for tokens without it.
+  erase_notes: () => Effect.succeed("all notes are erased")
 })
 
 const Mcp = BearerAuthMcp.toolkit(Tools).pipe(

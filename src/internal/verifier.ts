@@ -130,8 +130,9 @@ const freeze = (accessToken: AccessToken["Type"]): AccessToken["Type"] => {
   for (let value = left.pop(); value !== undefined; value = left.pop()) {
     Object.freeze(value)
     for (const name in value) {
-      const member: unknown = (value as Record<string, unknown>)[name]
-      if (typeof member === "object" && member !== null && !Object.isFrozen(member)) left.push(member)
+      const member = (value as Record<string, object>)[name]!
+      // What is no object counts as frozen.
+      if (!Object.isFrozen(member)) left.push(member)
     }
   }
   return accessToken

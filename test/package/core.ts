@@ -5,7 +5,8 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { AccessToken, AuthKit, BearerAuth, ProtectedResource } from "effect-resource-server"
+import { AccessToken, AuthKit, BearerAuth, BearerAuthWeb, ProtectedResource } from "effect-resource-server"
+import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { deepStrictEqual } from "node:assert"
@@ -43,4 +44,20 @@ deepStrictEqual(await metadata.json(), {
 })
 
 await dispose()
+
+const issuer = await Effect.runPromise(
+  Testing.issuer({
+    issuer: "https://app.authkit.app",
+    resource: "https://api.example/notes",
+    claims: { scope: "notes:read" }
+  })
+)
+const guard = await BearerAuthWeb.make(Auth.pipe(Layer.provide(issuer.layer)))
+const guarded = guard.protect((_request, token) => new Response(token.subject ?? "nobody"))
+const answer = async (token: Effect.Effect<Testing.Token>) =>
+  (await guarded(new Request("https://api.example/notes", { headers: Testing.bearer(await Effect.runPromise(token)) })))
+    .status
+deepStrictEqual([await answer(issuer.mint()), await answer(issuer.forge.otherAudience)], [200, 401])
+await guard.dispose()
+
 console.log("core: ok")

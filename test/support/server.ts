@@ -32,12 +32,12 @@ export const capture = (lines: Array<Line>): Layer.Layer<never> =>
   )
 
 /** Serves the app until the scope ends, its log captured unless told where else it goes. */
-export const serve = <E, R>(app: Layer.Layer<never, E, R>, log?: Layer.Layer<never>) => {
+export const serve = <E, R>(app: Layer.Layer<never, E, R>, log?: Layer.Layer<never>, server = () => createServer()) => {
   const lines: Array<Line> = []
   return Effect.map(
     Layer.build(
       HttpLayerRouter.serve(app, { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
+        Layer.provideMerge(NodeHttpServer.layer(server, { port: 0, host: "127.0.0.1" })),
         Layer.provide(log ?? capture(lines))
       )
     ),

@@ -4,6 +4,7 @@
  * The text behind a directive must occur in what the compiler says: a case that fails for another reason proves nothing.
  */
 // @effect-diagnostics *:skip-file
+import * as Tool from "@effect/ai/Tool"
 import {
   AccessToken,
   AuthKit,
@@ -14,6 +15,7 @@ import {
   TokenVerifier
 } from "effect-resource-server"
 import { ResourceServer } from "effect-resource-server"
+import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Layer from "effect/Layer"
 
 const issuer = "https://as.example"
@@ -105,6 +107,14 @@ export const empty = () => {
   // The same in a handler.
   // @ts-expect-error Expected at least 1 arguments
   AccessToken.requireScopes()
+
+  // The same for a tool of MCP.
+  // @ts-expect-error Source has 0 element(s) but target requires 1
+  Tool.make("erase").annotate(BearerAuthMcp.Scopes, [])
+
+  // And for a prompt or resource of MCP.
+  // @ts-expect-error Expected at least 1 arguments
+  BearerAuthMcp.layerScopes()
 
   // The same for types of tokens.
   // @ts-expect-error Expected at least 1 arguments

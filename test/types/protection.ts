@@ -9,10 +9,18 @@ import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { AccessToken, AuthKit, BearerAuth, ProtectedResource } from "effect-resource-server"
+import * as Rpc from "@effect/rpc/Rpc"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import { AccessToken, AuthKit, BearerAuth, BearerAuthHttpApi, ProtectedResource } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -91,4 +99,65 @@ export const mcp = () => {
   // Why `BearerAuthMcp.toolkit` exists: `McpServer.toolkit` forgets what its tools read. Once it does not, both go.
   const Forgotten = Layer.provide(McpServer.toolkit(Tools), Tools.toLayer({ whoami: () => subject }))
   run(HttpLayerRouter.serve(Layer.provide(Forgotten, Plain)).pipe(Layer.provide(Node)))
+}
+
+const endpoint = HttpApiEndpoint.get("whoami", "/whoami").addSuccess(Schema.String)
+const ProtectedApi = HttpApi.make("api").add(
+  HttpApiGroup.make("notes").add(endpoint).middleware(BearerAuthHttpApi.Protected)
+)
+const OpenApi = HttpApi.make("api").add(HttpApiGroup.make("notes").add(endpoint))
+
+export const httpApi = () => {
+  const Handlers = HttpApiBuilder.group(ProtectedApi, "notes", (handlers) => handlers.handle("whoami", () => subject))
+  const Routes = BearerAuthHttpApi.add(ProtectedApi, Handlers)
+  const Guarded = HttpLayerRouter.serve(Layer.provide(Routes, BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected)))
+  run(Guarded.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // The API has the tag, and nothing that verifies.
+  const Unguarded = HttpLayerRouter.serve(Routes)
+  // @ts-expect-error Type 'Protected' is not assignable to type 'never'
+  run(Unguarded.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // The handler reads a token, and its API has no tag.
+  const Open = HttpApiBuilder.group(OpenApi, "notes", (handlers) => handlers.handle("whoami", () => subject))
+  const OpenRoutes = HttpLayerRouter.serve(BearerAuthHttpApi.add(OpenApi, Open))
+  // @ts-expect-error AccessToken
+  run(OpenRoutes.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // A handler fails with what its endpoint declares; an open one declares no shortfall.
+  const shortfall = () => Effect.as(AccessToken.requireScopes("admin"), "done")
+  HttpApiBuilder.group(ProtectedApi, "notes", (handlers) => handlers.handle("whoami", shortfall))
+  // @ts-expect-error ScopeMissing
+  HttpApiBuilder.group(OpenApi, "notes", (handlers) => handlers.handle("whoami", shortfall))
+}
+
+const OpenGroup = RpcGroup.make(Rpc.make("whoami", { success: Schema.String }))
+const ProtectedGroup = OpenGroup.middleware(BearerAuthRpc.Protected)
+const Rpcs = Layer.merge(Node, RpcSerialization.layerNdjson)
+
+export const rpc = () => {
+  const Routes = Layer.provide(BearerAuthRpc.add(ProtectedGroup), ProtectedGroup.toLayer({ whoami: () => subject }))
+  const Guarded = HttpLayerRouter.serve(Layer.provide(Routes, BearerAuthRpc.layer(BearerAuthRpc.Protected)))
+  run(Guarded.pipe(Layer.provide(Auth), Layer.provide(Rpcs)))
+
+  // The procedures have the tag, and nothing that verifies.
+  const Unguarded = HttpLayerRouter.serve(Routes)
+  // @ts-expect-error Type 'Protected' is not assignable to type 'never'
+  run(Unguarded.pipe(Layer.provide(Auth), Layer.provide(Rpcs)))
+
+  // The handler reads a token, and its procedure has no tag.
+  const Open = Layer.provide(BearerAuthRpc.add(OpenGroup), OpenGroup.toLayer({ whoami: () => subject }))
+  const OpenRoutes = HttpLayerRouter.serve(Open)
+  // @ts-expect-error AccessToken
+  run(OpenRoutes.pipe(Layer.provide(Auth), Layer.provide(Rpcs)))
+
+  // `layerRequest` asks for a protected route.
+  const Passed = HttpLayerRouter.serve(Layer.provide(Open, AccessToken.layerRequest))
+  // @ts-expect-error AccessToken
+  run(Passed.pipe(Layer.provide(Auth), Layer.provide(Rpcs)))
+
+  const Behind = HttpLayerRouter.serve(
+    Open.pipe(Layer.provide(AccessToken.layerRequest), Layer.provide(BearerAuth.layer))
+  )
+  run(Behind.pipe(Layer.provide(Auth), Layer.provide(Rpcs)))
 }

@@ -1,0 +1,74 @@
+/**
+ * Which scopes imply which others: a token with the broader scope may do what the narrower one allows.
+ */
+import * as Effect from "effect/Effect"
+import type * as ConfigurationError from "./ConfigurationError.ts"
+import { scopeList } from "./internal/scopeList.ts"
+
+/** A hierarchy of scopes, worked out once: a check looks up, and computes nothing. */
+export interface ScopeHierarchy {
+  /** For a scope, the others that imply it, themselves or by way of others. */
+  readonly impliedBy: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+/** What each scope implies, for example `{ admin: ["write"], write: ["read"] }`. */
+export type Implications = Readonly<Record<string, ReadonlyArray<string>>>
+
+/**
+ * Builds a hierarchy. It is transitive, and a circle makes scopes equals.
+ *
+ * Fails with `ConfigurationError` if a name is not a scope (RFC 6749 section 3.3). Not checked: whether the
+ * authorization server means the same by its scopes; it issues them, and knows nothing of what they imply here.
+ */
+export const make = (
+  implications: Implications
+): Effect.Effect<ScopeHierarchy, ConfigurationError.ConfigurationError> =>
+  Effect.gen(function* () {
+    const implied = new Map(Object.entries(implications))
+    yield* scopeList(
+      "scopeHierarchy",
+      [...implied].flatMap(([scope, others]) => [scope, ...others])
+    )
+    const impliedBy = new Map<string, Set<string>>()
+    for (const broader of implied.keys()) {
+      for (const narrower of reach(broader, implied)) {
+        impliedBy.set(narrower, (impliedBy.get(narrower) ?? new Set()).add(broader))
+      }
+    }
+    return { impliedBy }
+  })
+
+/** Everything that a scope implies, itself included. */
+const reach = (scope: string, implied: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlySet<string> => {
+  const reached = new Set([scope])
+  // A set that grows while it is walked is walked to its end, and takes nothing twice.
+  for (const one of reached) implied.get(one)?.forEach((other) => reached.add(other))
+  return reached
+}
+
+/** Whether the granted scopes have all of the required ones, or imply them. Without a hierarchy none implies another. */
+export const covers = (
+  granted: ReadonlySet<string>,
+  required: ReadonlyArray<string>,
+  hierarchy?: ScopeHierarchy | undefined
+): boolean =>
+  required.every((scope) => granted.has(scope) || (hierarchy !== undefined && isImplied(scope, granted, hierarchy)))
+
+const isImplied = (scope: string, granted: ReadonlySet<string>, { impliedBy }: ScopeHierarchy): boolean => {
+  for (const broader of impliedBy.get(scope) ?? []) if (granted.has(broader)) return true
+  return false
+}
+
+/** The scopes to ask for where all of these are needed: each once, and none that another of them implies. */
+export const narrowest = (
+  scopes: ReadonlyArray<string>,
+  hierarchy?: ScopeHierarchy | undefined
+): ReadonlyArray<string> => {
+  const each = [...new Set(scopes)]
+  if (hierarchy === undefined) return each
+  const implies = (broader: string, narrower: string) => hierarchy.impliedBy.get(narrower)?.has(broader) === true
+  // Of equals the first stays.
+  return each.filter((scope, index) =>
+    each.every((other, place) => place === index || !implies(other, scope) || (implies(scope, other) && index < place))
+  )
+}

@@ -1,0 +1,282 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as SdkV2Express from "@modelcontextprotocol/express"
+import * as SdkV2 from "@modelcontextprotocol/server"
+import * as SdkV1 from "@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js"
+import type { OAuthTokenVerifier } from "@modelcontextprotocol/sdk/server/auth/provider.js"
+import { ConfigurationError, TokenVerifier } from "effect-resource-server"
+import * as V1 from "effect-resource-server/BearerAuthMcpSdk"
+import * as V2 from "effect-resource-server/BearerAuthMcpSdkV2"
+import * as Testing from "effect-resource-server/Testing"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import express from "express"
+import type { AddressInfo } from "node:net"
+import { mint, resource } from "./support/issuer.ts"
+import { Auth, AuthDown, challenge, metadataUrl, refused, rejections, Resource, shown } from "./support/rejections.ts"
+import { capture, get, type Line, raw } from "./support/server.ts"
+
+const versions = [
+  { name: "BearerAuthMcpSdk", make: V1.make, requireBearerAuth: SdkV1.requireBearerAuth },
+  { name: "BearerAuthMcpSdkV2", make: V2.make, requireBearerAuth: SdkV2Express.requireBearerAuth }
+]
+
+/** An Express app that answers with the `auth` of its requests, until the scope ends. */
+const serve = <E>(
+  make: typeof V1.make,
+  layer: Parameters<typeof V1.make<E>>[0],
+  protect: (auth: V1.McpAuth) => express.RequestHandler
+) =>
+  Effect.gen(function* () {
+    const lines: Array<Line> = []
+    const auth = yield* Effect.acquireRelease(
+      Effect.promise(() => make(layer.pipe(Layer.provideMerge(capture(lines))))),
+      (auth) => Effect.promise(() => auth.dispose())
+    )
+    const app = express()
+    app.use(auth.metadata)
+    app.use(auth.path, protect(auth), (request, response) => void response.json(request.auth))
+    const server = yield* Effect.acquireRelease(
+      Effect.promise(
+        () =>
+          new Promise<ReturnType<typeof app.listen>>((done) => {
+            const server = app.listen(0, "127.0.0.1", () => done(server))
+          })
+      ),
+      (server) =>
+        Effect.sync(() => {
+          server.closeAllConnections()
+          server.close()
+        })
+    )
+    const { port } = server.address() as AddressInfo
+    return { auth, lines, port, url: `http://127.0.0.1:${port}` }
+  })
+
+const json = (response: Response) => Effect.promise(() => response.json())
+
+describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
+  const own = (auth: V1.McpAuth) => auth.requireBearerAuth()
+
+  it.scopedLive("lets the handler read the token in the SDK's words", () =>
+    Effect.gen(function* () {
+      const { auth, url } = yield* serve(make, Auth, own)
+      expect([auth.path, auth.resourceMetadataUrl]).toEqual(["/mcp", metadataUrl])
+      const token = yield* mint()
+      const response = yield* get(`${url}/mcp`, Testing.bearer(token), "POST")
+      const claims = JSON.parse(atob(Redacted.value(token).split(".")[1]!))
+      expect([response.status, yield* json(response)]).toEqual([
+        200,
+        {
+          token: Redacted.value(token),
+          clientId: "client-1",
+          scopes: ["mcp:tools"],
+          expiresAt: claims.exp,
+          resource,
+          extra: { subject: "user-1", claims }
+        }
+      ])
+    })
+  )
+
+  it.scopedLive.each(rejections)("answers $tag with its status and whole challenge, and logs it once", (expected) =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(make, Auth, own)
+      lines.length = 0
+      const response = yield* get(`${url}/mcp`, yield* expected.headers)
+      expect(shown(response)).toEqual(refused(expected.status, challenge(expected.code, expected.description)))
+      expect(yield* Effect.promise(() => response.text())).toBe("")
+      expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
+    })
+  )
+
+  it.scopedLive("answers no token with a challenge that names no error, and several with 400", () =>
+    Effect.gen(function* () {
+      const { port, url } = yield* serve(make, Auth, own)
+      const missing = refused(401, `Bearer resource_metadata="${metadataUrl}", scope="mcp:tools"`)
+      expect(shown(yield* get(`${url}/mcp`))).toEqual(missing)
+      expect(shown(yield* get(`${url}/mcp`, { authorization: "Basic dXNlcjpwYXNz" }))).toEqual(missing)
+      const { authorization } = Testing.bearer(yield* mint())
+      for (const first of [authorization, "Basic dXNlcjpwYXNz"]) {
+        expect(
+          yield* raw(port, "GET /mcp HTTP/1.1", `Authorization: ${first}`, `Authorization: ${authorization}`)
+        ).toEqual({ status: 400, challenge: challenge("invalid_request", "The Authorization header is malformed") })
+      }
+    })
+  )
+
+  it.scopedLive("answers an outage with 503 and Retry-After, and no challenge", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(make, AuthDown, own)
+      const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
+      expect(shown(response)).toEqual(refused(503, null, "17"))
+      expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: the issuer is down" }])
+    })
+  )
+
+  it.scopedLive("asks for the scopes of the route and of the resource in one challenge", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(make, Auth, (auth) => auth.requireBearerAuth({ scopes: ["admin"] }))
+      expect(shown(yield* get(`${url}/mcp`, Testing.bearer(yield* mint())))).toEqual(
+        refused(403, challenge("insufficient_scope", "The access token lacks a required scope", "mcp:tools admin"))
+      )
+      const both = yield* mint({ claims: { scope: "mcp:tools admin" } })
+      expect((yield* get(`${url}/mcp`, Testing.bearer(both))).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("serves the metadata document, and does not challenge preflights", () =>
+    Effect.gen(function* () {
+      const { auth, url } = yield* serve(make, Auth, own)
+      const root = "/.well-known/oauth-protected-resource"
+      for (const path of [`${root}/mcp`, root, `${root}?x=1`]) {
+        const response = yield* get(url + path)
+        expect([
+          response.status,
+          response.headers.get("content-type"),
+          response.headers.get("access-control-allow-origin"),
+          yield* json(response)
+        ]).toMatchObject([200, "application/json", "*", { resource }])
+      }
+      const head = yield* get(`${url}${root}/mcp`, {}, "HEAD")
+      expect([head.status, head.headers.get("cache-control")]).toEqual([200, "public, max-age=3600"])
+      expect((yield* get(`${url}${root}/mcp`, {}, "POST")).status).toBe(405)
+      expect((yield* get(`${url}${root}/other`)).status).toBe(404)
+      const preflight = { origin: "https://page.example", "access-control-request-method": "POST" }
+      expect((yield* get(`${url}/mcp`, preflight, "OPTIONS")).status).toBe(204)
+      expect((yield* get(`${url}/mcp`, preflight)).status).toBe(401)
+      expect(() => auth.requireBearerAuth({ scopes: ["two words"] })).toThrow(ConfigurationError.ConfigurationError)
+    })
+  )
+
+  it.scopedLive("hands what dies to Express", () =>
+    Effect.gen(function* () {
+      const Dying = TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.merge(Resource))
+      const { url } = yield* serve(make, Dying, own)
+      expect((yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))).status).toBe(500)
+    })
+  )
+
+  it.scopedLive("says so in the SDK's way when a token names no client and never expires", () =>
+    Effect.gen(function* () {
+      const Own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set(["mcp:tools"]) }))
+      const { url } = yield* serve(make, Layer.merge(Own, Resource), own)
+      const response = yield* get(`${url}/mcp`, { authorization: "bearer  abc" })
+      expect(yield* json(response)).toEqual({
+        token: "abc",
+        clientId: "",
+        scopes: ["mcp:tools"],
+        resource,
+        extra: { claims: {} }
+      })
+    })
+  )
+})
+
+describe.each(versions)("$name: the SDK's own requireBearerAuth", ({ make, requireBearerAuth }) => {
+  const sdk = (auth: V1.McpAuth) => requireBearerAuth(auth)
+
+  it.scopedLive("accepts what the verifier accepts", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(make, Auth, sdk)
+      const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
+      expect([response.status, yield* json(response)]).toMatchObject([200, { extra: { subject: "user-1" }, resource }])
+    })
+  )
+
+  it.scopedLive.each(rejections.filter(({ tag }) => tag !== "CredentialsMalformed"))(
+    "answers $tag with its status and code, in the SDK's own challenge",
+    (expected) =>
+      Effect.gen(function* () {
+        const { lines, url } = yield* serve(make, Auth, sdk)
+        lines.length = 0
+        const response = yield* get(`${url}/mcp`, yield* expected.headers)
+        const { code, description, status } = expected
+        expect([response.status, response.headers.get("www-authenticate"), yield* json(response)]).toEqual([
+          status,
+          `Bearer error="${code}", error_description="${description}", resource_metadata="${metadataUrl}"`,
+          { error: code, error_description: description }
+        ])
+        expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
+      })
+  )
+
+  it.scopedLive("gives up 503, and the difference between no token and a bad one", () =>
+    Effect.gen(function* () {
+      const down = yield* serve(make, AuthDown, sdk)
+      const outage = yield* get(`${down.url}/mcp`, Testing.bearer(yield* mint()))
+      expect([outage.status, outage.headers.get("retry-after"), yield* json(outage)]).toEqual([
+        500,
+        null,
+        { error: "server_error", error_description: "The access token cannot be verified now" }
+      ])
+      const { url } = yield* serve(make, Auth, sdk)
+      expect((yield* get(`${url}/mcp`)).headers.get("www-authenticate")).toMatch(/error="invalid_token"/)
+    })
+  )
+
+  it.scopedLive("gets an error, too, for what no header can carry", () =>
+    Effect.gen(function* () {
+      const { auth } = yield* serve(make, Auth, sdk)
+      for (const token of ["", "one two", "a\nb", "\u{1f511}"]) {
+        const error = yield* Effect.promise(() => auth.verifier.verifyAccessToken(token).then(String, (e: Error) => e))
+        expect(error).toMatchObject({ message: "The Authorization header is malformed" })
+      }
+    })
+  )
+})
+
+describe("the verifier", () => {
+  it("has the type that each version asks for", async () => {
+    const logged = Auth.pipe(Layer.provideMerge(capture([])))
+    const v1 = await V1.make(logged)
+    const v2 = await V2.make(logged)
+    const asked: readonly [OAuthTokenVerifier, SdkV2.OAuthTokenVerifier] = [v1.verifier, v2.verifier]
+    await expect(asked[0].verifyAccessToken("x")).rejects.toMatchObject({ errorCode: "invalid_token" })
+    await expect(asked[1].verifyAccessToken("x")).rejects.toMatchObject({ code: "invalid_token" })
+    await v1.dispose()
+    await v2.dispose()
+  })
+
+  it.scopedLive("stands before a version 2 server of web-standard requests, with the library's own answers", () =>
+    Effect.gen(function* () {
+      const auth = yield* Effect.acquireRelease(
+        Effect.promise(() => V2.make(Auth.pipe(Layer.provideMerge(capture([]))))),
+        (auth) => Effect.promise(() => auth.dispose())
+      )
+      const mcp = SdkV2.createMcpHandler(() => {
+        const server = new SdkV2.McpServer({ name: "notes", version: "1.0.0" })
+        server.registerTool("whoami", {}, ({ http }) => ({
+          content: [{ type: "text", text: JSON.stringify(http?.authInfo) }]
+        }))
+        return server
+      })
+      const serve = auth.protect((request, authInfo) => mcp.fetch(request, { authInfo }))
+      const call = (headers: Readonly<Record<string, string>>) =>
+        Effect.promise(() =>
+          serve(
+            new Request(resource, {
+              method: "POST",
+              headers: {
+                "content-type": "application/json",
+                accept: "application/json, text/event-stream",
+                ...headers
+              },
+              body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "whoami" } })
+            })
+          )
+        )
+      const token = yield* mint()
+      const good = yield* call(Testing.bearer(token))
+      expect(good.status).toBe(200)
+      const said = yield* Effect.promise(() => good.text())
+      expect(said).toContain(`\\"token\\":\\"${Redacted.value(token)}\\"`)
+      expect(said).toContain('\\"subject\\":\\"user-1\\"')
+      expect(shown(yield* call({}))).toEqual(
+        refused(401, `Bearer resource_metadata="${metadataUrl}", scope="mcp:tools"`)
+      )
+      const metadata = yield* Effect.promise(() => serve(new Request(metadataUrl)))
+      expect(yield* json(metadata)).toMatchObject({ resource })
+    })
+  )
+})
