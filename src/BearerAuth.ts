@@ -4,14 +4,18 @@
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as LogLevel from "effect/LogLevel"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import { AccessToken, withScopes } from "./AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { BoundTo } from "./internal/boundTo.ts"
+import { verdicts } from "./internal/metrics.ts"
 import { isPreflight } from "./internal/preflight.ts"
 import * as Jwt from "./Jwt.ts"
 import { ProtectedResource, scopeList } from "./ProtectedResource.ts"
@@ -71,6 +75,7 @@ export const make = (
               Effect.flatMap((accessToken) =>
                 withScopes(scopeHierarchy === undefined ? accessToken : { ...accessToken, scopeHierarchy }, required)
               ),
+              Effect.tap(() => Metric.update(verdicts, "accepted")),
               Effect.catchAll((error) => refuse(error, token))
             )
         }),
@@ -106,7 +111,10 @@ const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): nu
 }
 
 const refuse = (error: TokenError, token?: Redacted.Redacted): Effect.Effect<never, TokenError> =>
-  Effect.zipRight(logRejection(error, token), Effect.fail(forAnyone(error)))
+  Metric.update(verdicts, error._tag).pipe(
+    Effect.zipRight(logRejection(error, token)),
+    Effect.zipRight(Effect.fail(forAnyone(error)))
+  )
 
 /** Some doors send errors as values. Why keys cannot be had is for the log: it names hosts, and anyone may ask. */
 const forAnyone = (error: TokenError): TokenError =>
@@ -131,6 +139,7 @@ const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
 export const middleware = (options?: Options) =>
   HttpLayerRouter.middleware<{ provides: AccessToken; handles: ScopeMissing }>()(
     Effect.gen(function* () {
+      const { resource } = yield* ProtectedResource
       const { authenticate, challenge, challengeHandler } = yield* make(options)
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
@@ -138,9 +147,9 @@ export const middleware = (options?: Options) =>
           return Effect.matchEffect(authenticate(request), {
             onFailure: (error) => Effect.succeed(toResponse(challenge(error))),
             onSuccess: (accessToken) =>
-              Effect.provideService(handler, AccessToken, accessToken).pipe(
-                Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse))
-              )
+              Effect.mapInputContext(handler, (context: Context.Context<never>) =>
+                Context.add(Context.add(context, AccessToken, accessToken), BoundTo, resource)
+              ).pipe(Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse)))
           })
         })
     })

@@ -3,14 +3,16 @@
  */
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { BoundTo } from "./internal/boundTo.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { scopeList } from "./internal/scopeList.ts"
 import * as wellKnown from "./internal/wellKnown.ts"
@@ -179,9 +181,29 @@ export const add = <E, R>(
 > =>
   Layer.fresh(
     Layer.unwrapEffect(
-      Effect.map(ProtectedResource, (resource) => HttpLayerRouter.add(method, below(resource.path, path), handler))
+      Effect.map(ProtectedResource, (resource) =>
+        HttpLayerRouter.add(method, below(resource.path, path), onlyFor(resource.resource, handler))
+      )
     )
   )
+
+/**
+ * Effect builds a Layer once: one that holds `BearerAuth.layer` and is given to two resources would verify the tokens of the
+ * first at the routes of the second. Such a request is a defect, answered 500, and never gets through.
+ */
+const onlyFor = <E, R>(
+  resource: string,
+  handler:
+    | Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+    | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>)
+) =>
+  Effect.flatMap(Effect.serviceOption(BoundTo), (bound) => {
+    if (Option.isSome(bound) && bound.value !== resource) {
+      const reason = `protects a route of ${resource}: share no Layer that holds BearerAuth.layer, or wrap it in Layer.fresh`
+      return Effect.die(ConfigurationError.make("BearerAuth", bound.value, reason))
+    }
+    return Effect.isEffect(handler) ? handler : Effect.flatMap(HttpServerRequest.HttpServerRequest, handler)
+  })
 
 const below = (base: `/${string}`, path: `/${string}`): `/${string}` => {
   if (path === "/") return base

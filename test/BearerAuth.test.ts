@@ -8,8 +8,10 @@ import { CredentialsMalformed, TokenMissing, VerificationUnavailable } from "eff
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
+import { verdicts } from "../src/internal/metrics.ts"
 import { generateKey, issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
 import { capture, get, type Line, raw, serve } from "./support/server.ts"
 
@@ -581,6 +583,60 @@ describe("a TokenVerifier Layer that two resources share", () => {
       )
       const token = bearer(yield* mint({ claims: { aud: "https://api.example/b" } }))
       expect([(yield* get(`${url}/a`, token)).status, (yield* get(`${url}/b`, token)).status]).toEqual([401, 200])
+    })
+  )
+})
+
+describe("a Layer that holds BearerAuth.layer and that two resources share", () => {
+  const Shared = Layer.merge(BearerAuth.layer, Layer.empty)
+  const authAt = (path: string) =>
+    TokenVerifier.layerJwt({ issuer }).pipe(
+      Layer.provide(Keys),
+      Layer.provideMerge(
+        ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
+      )
+    )
+  const routesAt = (path: string) =>
+    ProtectedResource.add("GET", "/", whoami).pipe(Layer.provide(Shared), Layer.provide(authAt(path)))
+
+  it.scopedLive("lets no token of the one through to the other", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(Layer.merge(routesAt("/a"), routesAt("/b")))
+      const statuses = yield* Effect.forEach(["/a", "/b"], (path) =>
+        Effect.forEach(["/a", "/b"], (aud) =>
+          Effect.gen(function* () {
+            const token = yield* mint({ claims: { aud: `https://api.example${aud}` } })
+            return (yield* get(url + path, bearer(token))).status
+          })
+        )
+      )
+      // Built for one of the two alone: the other's routes answer its own tokens 401, and those of the first 500.
+      const sorted = statuses.map((row) => row.join(" ")).sort()
+      expect([
+        ["200 401", "500 401"],
+        ["401 200", "401 500"]
+      ]).toContainEqual(sorted)
+      expect(lines.some(({ message }) => message.includes("Layer.fresh"))).toBe(false)
+    })
+  )
+})
+
+describe("metrics", () => {
+  it.scopedLive("count every verdict by its tag", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(App)
+      const count = (word: string) =>
+        Effect.map(Metric.value(verdicts), ({ occurrences }) => occurrences.get(word) ?? 0)
+      const words = ["accepted", "TokenMissing", "CredentialsMalformed", "AudienceMismatch", "ScopeMissing"]
+      const before = yield* Effect.forEach(words, count)
+      yield* get(`${url}/mcp`, bearer(yield* mint()))
+      yield* get(`${url}/mcp`, bearer(yield* mint()))
+      yield* get(`${url}/mcp`)
+      yield* get(`${url}/mcp`, { authorization: "Bearer" })
+      yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { aud: "x" } })))
+      yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: "x" } })))
+      const after = yield* Effect.forEach(words, count)
+      expect(after.map((now, index) => now - before[index]!)).toEqual([2, 1, 1, 1, 1])
     })
   )
 })

@@ -1,4 +1,3 @@
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Effect from "effect/Effect"
@@ -90,11 +89,6 @@ describe("TokenError", () => {
     const back = Schema.decodeUnknownSync(TokenError.TokenError)(wire)
     expect(back).toEqual(error)
     expect(back.constructor).toBe(error.constructor)
-  })
-
-  it("goes by the status of its answer where an HttpApi declares it", () => {
-    const declared = TokenError.TokenError.members.map((member) => [member._tag, HttpApiSchema.getStatusError(member)])
-    expect(declared).toEqual(Object.entries(TokenError.answers).map(([tag, { status }]) => [tag, status]))
   })
 
   it.effect("is matched by tag", () =>

@@ -66,7 +66,15 @@ describe("a verification", () => {
   it.effect("is one span, with verdict, issuer, algorithm, key id and the outcome of the cache", () =>
     Effect.gen(function* () {
       const good = yield* mint()
-      const tokens = [good, good, good, yield* mint({ claims: { aud: "x" } }), yield* mint({ header: { kid: "\n" } }), yield* mint({ header: { kid: undefined, alg: "none" } }), Redacted.make("opaque")]
+      const tokens = [
+        good,
+        good,
+        good,
+        yield* mint({ claims: { aud: "x" } }),
+        yield* mint({ header: { kid: "\n" } }),
+        yield* mint({ header: { kid: undefined, alg: "none" } }),
+        Redacted.make("opaque")
+      ]
       const spans: Array<{ name: string; attributes: Map<string, unknown> }> = []
       const asked: Array<string | undefined> = []
       yield* verify(tokens, asked).pipe(Effect.withTracer(recording(spans)))

@@ -248,3 +248,28 @@ describe("examples/authkit", () => {
     })
   )
 })
+
+describe("examples/observability", () => {
+  it.scopedLive("exports a span for each verification, and the metrics", () =>
+    Effect.gen(function* () {
+      const story = yield* run("examples/observability/main.ts", {})
+      expect(yield* story.ended).toBe(0)
+      const lines = story
+        .output()
+        .split("\n")
+        .map((line) => line.trim())
+      const told = (name: string) =>
+        lines.filter((line) => line.startsWith(name)).map((line) => line.replace(/.* = /, ""))
+      expect(told("oauth.verdict")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
+      expect(told("oauth.signature_cache")).toEqual(["miss", "miss", "hit", "miss"])
+      expect(lines.filter((line) => line === "TokenVerifier.verify").length).toBe(4)
+      expect(lines.filter((line) => line.startsWith("oauth_")).sort()).toEqual([
+        "oauth_key_set_refreshes loaded 1",
+        "oauth_signature_cache_lookups hit 1",
+        "oauth_signature_cache_lookups miss 3",
+        "oauth_token_verdicts SignatureInvalid 1",
+        "oauth_token_verdicts accepted 3"
+      ])
+    })
+  )
+})
