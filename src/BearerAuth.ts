@@ -75,8 +75,13 @@ export const make = (
               Effect.flatMap((accessToken) =>
                 withScopes(scopeHierarchy === undefined ? accessToken : { ...accessToken, scopeHierarchy }, required)
               ),
-              Effect.tap(() => Metric.update(verdicts, "accepted")),
-              Effect.catchAll((error) => refuse(error, token))
+              Effect.matchEffect({
+                onFailure: (error) => refuse(error, token),
+                onSuccess: (accessToken) => {
+                  verdicts.unsafeUpdate("accepted", [])
+                  return Effect.succeed(accessToken)
+                }
+              })
             )
         }),
       challenge: (error) => Challenge.make(error, resource, scopes),
@@ -107,7 +112,12 @@ export const credentials = (
 const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): number => {
   const raw: unknown = (source as { readonly rawHeaders?: unknown }).rawHeaders
   if (!Array.isArray(raw)) return 0
-  return raw.filter((name, index) => index % 2 === 0 && String(name).toLowerCase() === "authorization").length
+  let lines = 0
+  for (let index = 0; index < raw.length; index += 2) {
+    const name: unknown = raw[index]
+    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") lines++
+  }
+  return lines
 }
 
 const refuse = (error: TokenError, token?: Redacted.Redacted): Effect.Effect<never, TokenError> =>
@@ -148,7 +158,7 @@ export const middleware = (options?: Options) =>
             onFailure: (error) => Effect.succeed(toResponse(challenge(error))),
             onSuccess: (accessToken) =>
               Effect.mapInputContext(handler, (context: Context.Context<never>) =>
-                Context.add(Context.add(context, AccessToken, accessToken), BoundTo, resource)
+                Context.merge(context, Context.make(AccessToken, accessToken).pipe(Context.add(BoundTo, resource)))
               ).pipe(Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse)))
           })
         })

@@ -82,8 +82,9 @@ const malformed = (reason: string) => new TokenMalformed({ reason })
 const split = (token: string): { readonly header: string; readonly payload: string } | string => {
   if (token.length > maxLength) return `the token is longer than ${maxLength} characters`
   const first = token.indexOf(".")
+  // Without a first there is no second: it is looked for from the start then.
   const second = token.indexOf(".", first + 1)
-  if (first === -1 || second === -1) return "the token has not three segments"
+  if (second === -1) return "the token has not three segments"
   if (token.includes(".", second + 1)) return "the token has more than three segments"
   const header = token.slice(0, first)
   const payload = token.slice(first + 1, second)

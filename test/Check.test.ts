@@ -38,6 +38,7 @@ describe("tokenType", () => {
     ["at+jwt\r\n", "other"],
     ["application/application/at+jwt", "other"],
     ["text/application/at+jwt", "other"],
+    ["at+jwtapplication/", "other"],
     ["", "other"],
     [null, "other"],
     [["at+jwt"], "other"],
@@ -138,6 +139,13 @@ describe("audience", () => {
 })
 
 describe("lifetime", () => {
+  it.effect("counts for the time that it is told, in milliseconds, before that of the clock", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Check.lifetime()(withClaims({ exp: 100 }), 130_000))
+      expect(error).toEqual(new Expired({ expiresAt: 100, now: 130 }))
+    })
+  )
+
   const now = 1_000
   const at = <A, E>(effect: Effect.Effect<A, E>) => Effect.zipRight(TestClock.setTime(now * 1000), effect)
   const inTime = { exp: now + 300 }

@@ -21,6 +21,8 @@ describe("describe", () => {
     { what: "no kid", header: { alg: "none" }, shown: { algorithm: "none" } },
     { what: "a hostile alg", header: { alg: hostile }, shown: { algorithm: "other" } },
     { what: "an alg of a wrong type", header: { alg: [hostile] }, shown: { algorithm: "other" } },
+    { what: "an alg in a list", header: { alg: ["none"] }, shown: { algorithm: "other" } },
+    { what: "an alg that ends like another", header: { alg: "evil none" }, shown: { algorithm: "other" } },
     { what: "no alg", header: {}, shown: { algorithm: "other" } },
     {
       what: "a hostile kid",
@@ -42,7 +44,7 @@ describe("describe", () => {
   ])("shows of a header with $what no more than is harmless", ({ header, shown }) =>
     Effect.gen(function* () {
       const given = token(header)
-      expect(yield* Jwt.describe(given)).toEqual({ tokenLength: Redacted.value(given).length, ...shown })
+      expect(yield* Jwt.describe(given)).toStrictEqual({ tokenLength: Redacted.value(given).length, ...shown })
     })
   )
 
@@ -66,6 +68,8 @@ describe("scopes", () => {
     [{ scp: ["a b", "c", 1, null, ["d"]] }, ["a", "b", "c"]],
     [{ scope: "a", scp: ["b"] }, ["a"]],
     [{ scope: "", scp: ["b"] }, ["b"]],
+    [{ scope: " ", scp: ["b"] }, ["b"]],
+    [{ scope: null, scp: ["b"] }, ["b"]],
     [{ scope: ["a"], scp: ["b"] }, []],
     [{ scope: "a,b" }, ["a,b"]],
     [{ scope: "a\tb\nc" }, ["a\tb\nc"]],

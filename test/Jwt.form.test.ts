@@ -172,7 +172,10 @@ describe("the header and the payload", () => {
     ["alg twice where the last is good", () => signed('{"alg":"none","kid":"es256","alg":"ES256"}')],
     ["a claim twice as the last one", () => signed({}, '{"sub":"user-1","sub":"user-2"}'), "user-2"],
     ["brackets as deep as fit", () => signed({}, `{"sub":"user-1","deep":${deep(5500)}}`)],
-    ["another cty", () => signed({ cty: "json" })]
+    ["another cty", () => signed({ cty: "json" })],
+    ["a cty that ends like one of a token", () => signed({ cty: "not-jwt" })],
+    ["a cty that begins like one of a token", () => signed({ cty: "jwt-set" })],
+    ["a cty that is no string", () => signed({ cty: ["JWT"] })]
   ])
 })
 

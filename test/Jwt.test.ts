@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as jose from "jose"
@@ -119,6 +120,21 @@ describe("verify", () => {
       })
     )
 
+    it.effect("asks each key set anew whether it allows the algorithm of a header that another took", () =>
+      Effect.gen(function* () {
+        const keys = yield* Effect.promise(() => Promise.all([keyFor("ES256"), keyFor("RS256")]))
+        const jwks = { keys: keys.map(({ jwk }) => jwk) }
+        const token = yield* mint()
+        const given = (algorithms: ReadonlyArray<KeySet.Algorithm>) =>
+          Effect.either(Effect.provide(Jwt.verify(token), KeySet.layerLocal({ jwks, algorithms })))
+        expect(yield* given(["ES256"])).toMatchObject({ right: { algorithm: "ES256" } })
+        expect(yield* given(["RS256"])).toEqual(
+          Either.left(new AlgorithmNotAllowed({ expected: ["RS256"], actual: "ES256" }))
+        )
+        expect(yield* given(["ES256"])).toMatchObject({ right: { algorithm: "ES256" } })
+      })
+    )
+
     it.effect("refuses a header that lies about the key's algorithm", () =>
       Effect.gen(function* () {
         const lie = (alg: string) => refusal(({ rs }) => withHeader(rs, { alg }))
@@ -191,6 +207,14 @@ describe("verify", () => {
       })
     )
 
+    it.effect("have no key without kid, where none is for the algorithm", () =>
+      Effect.gen(function* () {
+        expect(yield* refusal(({ es }) => withHeader(es, { kid: undefined, alg: "PS256" }))).toStrictEqual(
+          new KeyNotFound({ algorithm: "PS256" })
+        )
+      })
+    )
+
     it.effect.each([null, 1, true, ["es256"], { kid: "es256" }])("are malformed with kid %j", (kid) =>
       Effect.gen(function* () {
         expect(yield* refusal(({ es }) => withHeader(es, { kid }))).toEqual(
@@ -238,6 +262,18 @@ describe("verify", () => {
       Effect.gen(function* () {
         const outage = new TokenError.VerificationUnavailable({ reason: "down", retryAfter: 5 })
         expect(yield* Effect.flip(given(() => outage))).toBe(outage)
+      })
+    )
+
+    it.effect("is asked for keys at hand where the time is known, and then for others if there are none", () =>
+      Effect.gen(function* () {
+        const find = () => keys(() => true)
+        const algorithms = new Set(["ES256"] as const)
+        const token = Redacted.value(yield* mint())
+        const asked: Array<number> = []
+        const findNow = (_: unknown, now: number) => (asked.push(now), [])
+        for (const now of [undefined, 5]) yield* Jwt.verifyWith({ algorithms, find, findNow }, token, now)
+        expect(asked).toEqual([5])
       })
     )
 

@@ -174,6 +174,13 @@ describe("layerJwt", () => {
       options: { clockTolerance: "soon" as Duration.DurationInput },
       error: ["clockTolerance", "soon", "is not a time of at most 5 minutes"]
     },
+    ...(["signatureCacheEntries", "signatureCacheBytes"] as const).flatMap((option) =>
+      [-1, Number.NaN, Number.POSITIVE_INFINITY].map((value) => ({
+        what: `${option} of ${value}`,
+        options: { [option]: value },
+        error: [option, String(value), "is not a finite number of at least 0"] as const
+      }))
+    ),
     { what: "an empty issuer", options: { issuer: "" }, error: ["issuer", "", "is blank"] },
     {
       what: "a clockTolerance over the bound",

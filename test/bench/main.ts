@@ -2,7 +2,8 @@
  * What verification costs, beside its floor and its peers: `npm run bench`.
  *
  * Every figure is a ratio of two things measured in this very run, in interleaved rounds: the median, and the middle
- * half of the rounds behind it. A line fails that misses its target. `npm run bench -- distinct same` runs these alone.
+ * half of the rounds behind it. A line fails that misses its target. `npm run bench -- distinct same` runs these alone. What is
+ * measured is the built package: a loader that rewrites sources on the fly adds calls of its own.
  */
 import { distinct, manyKeys, same } from "./verification.ts"
 import { growth } from "./growth.ts"

@@ -106,7 +106,7 @@ describe("a page of another origin", () => {
         status: 403,
         headers: {
           "cache-control": "no-store",
-          "www-authenticate": `${challenge}, error="insufficient_scope", error_description="The access token has not the scopes that this needs"`
+          "www-authenticate": `${challenge}, error="insufficient_scope", error_description="The access token lacks a required scope"`
         },
         body: ""
       })

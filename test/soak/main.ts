@@ -79,7 +79,7 @@ const attempts: ReadonlyArray<() => Promise<Attempt>> = [
     const gone = unpublishedAt !== undefined && unpublishedAt < Date.now() - 1000
     return { authorization: await signed(key), right: gone ? notKnownYet : ["accepted", ...notKnownYet] }
   },
-  async () => ({ authorization: `Bearer ${"x.".repeat(Math.random() * 4000)}`, right: ["TokenMalformed"] }),
+  async () => ({ authorization: `Bearer ${"x.".repeat(1 + Math.random() * 4000)}`, right: ["TokenMalformed"] }),
   async () => ({ authorization: "Bearer", right: ["CredentialsMalformed"] }),
   async () => ({ authorization: undefined, right: ["TokenMissing"] })
 ]
