@@ -82,7 +82,9 @@ export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
             body: () => concurrent.verify(left.pop()!),
             step: () => {}
           })
-          return Effect.runPromise(Effect.replicateEffect(work, 64, { concurrency: "unbounded", discard: true }))
+          return Effect.runPromise(
+            Effect.forEach(Array(64).keys(), () => work, { concurrency: "unbounded", discard: true })
+          )
         },
         jose: async (round) => {
           const left = [...batch(round)]
