@@ -1,6 +1,7 @@
 /**
  * Good tokens: each for the first time, the same one again, and with many keys.
  */
+import type { TokenVerifier } from "effect-resource-server"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { generateKey } from "../support/issuer.ts"
@@ -77,7 +78,7 @@ export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
       {
         ours: (round) => {
           const left = [...wrapped(round)]
-          const work = Effect.whileLoop({
+          const work: Effect.Effect<void, TokenVerifier.Rejection> = Effect.whileLoop({
             while: () => left.length > 0,
             body: () => concurrent.verify(left.pop()!),
             step: () => {}
