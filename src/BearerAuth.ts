@@ -17,8 +17,9 @@ import * as ConfigurationError from "./ConfigurationError.ts"
 import { BoundTo } from "./internal/boundTo.ts"
 import { verdicts } from "./internal/metrics.ts"
 import { isPreflight } from "./internal/preflight.ts"
+import { scopeList } from "./internal/scopeList.ts"
 import * as Jwt from "./Jwt.ts"
-import { ProtectedResource, scopeList } from "./ProtectedResource.ts"
+import { ProtectedResource } from "./ProtectedResource.ts"
 import {
   answers,
   CredentialsMalformed,

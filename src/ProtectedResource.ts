@@ -19,8 +19,6 @@ import * as wellKnown from "./internal/wellKnown.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as ScopeHierarchy from "./ScopeHierarchy.ts"
 
-export { scopeList }
-
 /** The metadata document (RFC 9728 section 2), in the names of the wire. Empty lists are left out. */
 export interface Metadata {
   readonly resource: string

@@ -42,7 +42,7 @@ const exported: Readonly<Record<string, string>> = {
   KeySet:
     "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
   ProtectedResource:
-    "ProtectedResource, add, layer, layerConfig, layerMetadataRoute, make, scopeList, type Metadata, type Options",
+    "ProtectedResource, add, layer, layerConfig, layerMetadataRoute, make, type Metadata, type Options",
   ResourceServer: "layer, layerConfig, type Keys, type Options",
   ResourceUrl: "isLoopback, isSecure, make, parse, type ResourceUrl",
   ScopeHierarchy: "covers, make, narrowest, type Implications, type ScopeHierarchy",

@@ -34,7 +34,7 @@ export const make = (
   checks: ReadonlyArray<Check<Rejection>>,
   cache: SignatureCache<Remembered>
 ): ((token: Redacted.Redacted) => Verdict) => {
-  const verifyAnew = (token: string, now: number): Verdict =>
+  const verifyAnew = (token: string, now: number | undefined): Verdict =>
     andThen(Jwt.verifyWith(keySet, token, now), ({ jwt, key }, atOnce) =>
       andThen(inOrder(checks, jwt, atOnce ? now : undefined), () =>
         andThen(fromJwt(jwt), (accessToken) => {
@@ -49,7 +49,8 @@ export const make = (
     return andThen(atHand === undefined ? keySet.find(jwt) : Effect.succeed(atHand), (keys, atOnce) => {
       if (!keys.includes(key)) {
         cache.remove(token)
-        return verifyAnew(token, now)
+        // Who has waited for keys asks the clock again.
+        return verifyAnew(token, atOnce ? now : undefined)
       }
       const checked = inOrder(checks, jwt, atOnce ? now : undefined)
       if (isDone(checked)) return Effect.succeed(accessToken)
