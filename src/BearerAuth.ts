@@ -14,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import { AccessToken, withScopes } from "./AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { isDone } from "./internal/andThen.ts"
 import { BoundTo } from "./internal/boundTo.ts"
 import { verdicts } from "./internal/metrics.ts"
 import { isPreflight } from "./internal/preflight.ts"
@@ -72,18 +73,16 @@ export const make = (
         Either.match(credentials(request), {
           onLeft: (error) => refuse(error),
           onRight: (token) =>
-            verifier.verify(token).pipe(
-              Effect.flatMap((accessToken) =>
-                withScopes(scopeHierarchy === undefined ? accessToken : { ...accessToken, scopeHierarchy }, required)
-              ),
-              Effect.matchEffect({
-                onFailure: (error) => refuse(error, token),
-                onSuccess: (accessToken) => {
-                  verdicts.unsafeUpdate("accepted", [])
-                  return Effect.succeed(accessToken)
-                }
-              })
-            )
+            Effect.matchEffect(verifier.verify(token), {
+              onFailure: (error) => refuse(error, token),
+              onSuccess: (verified) => {
+                const accessToken = scopeHierarchy === undefined ? verified : { ...verified, scopeHierarchy }
+                const allowed = withScopes(accessToken, required)
+                if (!isDone(allowed)) return Effect.catchAll(allowed, (error) => refuse(error, token))
+                verdicts.unsafeUpdate("accepted", [])
+                return allowed
+              }
+            })
         }),
       challenge: (error) => Challenge.make(error, resource, scopes),
       challengeHandler: (error) =>
@@ -99,14 +98,12 @@ export const credentials = (
 ): Either.Either<Redacted.Redacted, TokenMissing | CredentialsMalformed> => {
   const malformed = (reason: string) => Either.left(new CredentialsMalformed({ reason }))
   if (authorizationLines(request) > 1) return malformed("the request has several Authorization headers")
-  const header = request.headers["authorization"]
-  if (header === undefined || !/^bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)) {
-    return Either.left(new TokenMissing())
-  }
+  const header = request.headers["authorization"] ?? ""
   const token = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header)?.[1]
-  return token === undefined
+  if (token !== undefined) return Either.right(Redacted.make(token))
+  return /^bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)
     ? malformed("the Authorization header is not one bearer token")
-    : Either.right(Redacted.make(token))
+    : Either.left(new TokenMissing())
 }
 
 /** Node keeps only the first of several lines in `headers`, and shows them all in `rawHeaders`. */
@@ -159,7 +156,10 @@ export const middleware = (options?: Options) =>
             onFailure: (error) => Effect.succeed(toResponse(challenge(error))),
             onSuccess: (accessToken) =>
               Effect.mapInputContext(handler, (context: Context.Context<never>) =>
-                Context.merge(context, Context.make(AccessToken, accessToken).pipe(Context.add(BoundTo, resource)))
+                // One copy of the context; `Context.add` would make two.
+                Context.unsafeMake(
+                  new Map(context.unsafeMap).set(AccessToken.key, accessToken).set(BoundTo.key, resource)
+                )
               ).pipe(Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse)))
           })
         })

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import { andThen } from "./internal/andThen.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
 import { parseObject } from "./internal/json.ts"
+import { maxLength } from "./internal/maxLength.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
 import {
   AlgorithmNotAllowed,
@@ -32,8 +33,7 @@ export interface Jwt {
   readonly scopes: ReadonlySet<string>
 }
 
-/** The longest token that is looked at, in characters. */
-export const maxLength = 16_384
+export { maxLength } from "./internal/maxLength.ts"
 
 /** What can be wrong with a token before its claims are looked at. */
 export type Refusal =
@@ -86,22 +86,23 @@ const split = (token: string): { readonly header: string; readonly payload: stri
   const second = token.indexOf(".", first + 1)
   if (second === -1) return "the token has not three segments"
   if (token.includes(".", second + 1)) return "the token has more than three segments"
-  const header = token.slice(0, first)
-  const payload = token.slice(first + 1, second)
-  return isCanonical(header) && isCanonical(payload) && isCanonical(token.slice(second + 1))
-    ? { header, payload }
+  return threeSegments.test(token) &&
+    endsCanonically(token, 0, first) &&
+    endsCanonically(token, first + 1, second) &&
+    endsCanonically(token, second + 1, token.length)
+    ? { header: token.slice(0, first), payload: token.slice(first + 1, second) }
     : "a segment of the token is not canonical base64url"
 }
 
+const threeSegments = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
+
 /**
- * Base64url without padding whose unused last bits are zero (RFC 4648 section 3.5). jose forgives white space, padding
- * and stray bits, and with them many spellings of one token.
+ * Whether the unused last bits of this segment are zero (RFC 4648 section 3.5). jose forgives stray bits, as it does white
+ * space and padding, and with them many spellings of one token.
  */
-const isCanonical = (segment: string): boolean => {
-  if (!/^[A-Za-z0-9_-]+$/.test(segment)) return false
-  const last = segment[segment.length - 1]!
-  const rest = segment.length % 4
-  return rest === 0 || (rest === 2 && "AQgw".includes(last)) || (rest === 3 && "AEIMQUYcgkosw048".includes(last))
+const endsCanonically = (token: string, start: number, end: number): boolean => {
+  const rest = (end - start) % 4
+  return rest === 0 || (rest > 1 && (rest === 2 ? "AQgw" : "AEIMQUYcgkosw048").includes(token[end - 1]!))
 }
 
 const decodeObject = (segment: string) => {
@@ -115,7 +116,8 @@ let last: { readonly segment: string; readonly allowed: ReadonlySet<Algorithm>; 
 const readHeader = (segment: string, allowed: ReadonlySet<Algorithm>) => {
   if (last !== undefined && last.segment === segment && last.allowed === allowed) return Effect.succeed(last.header)
   return andThen(parseHeader(segment, allowed), (header) => {
-    last = { segment, allowed, header }
+    // A copy: a slice would keep the whole token from being collected.
+    last = { segment: segment.split("").join(""), allowed, header }
     return Effect.succeed(header)
   })
 }
@@ -218,24 +220,6 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
     }))
   })
 
-/**
- * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
- * A claim of another type grants nothing.
- */
-export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
-  const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
-  const chosen: unknown = isEmpty ? scp : scope
-  const names: Array<string> = []
-  for (const list of Array.isArray(chosen) && chosen === scp ? chosen : [chosen]) {
-    if (typeof list === "string") names.push(...list.split(" ").filter((name) => name !== ""))
-  }
-  return frozenSet(names)
-}
-
-/** A set that requests share, when their token comes again: none can grant the next one a scope. */
-const frozenSet = (values: ReadonlyArray<string>): ReadonlySet<string> =>
-  Object.setPrototypeOf(new Set(values), frozenMethods)
-
 const frozen = {
   value: () => {
     throw new TypeError("The scopes of a token cannot be changed")
@@ -243,3 +227,26 @@ const frozen = {
 }
 
 const frozenMethods: object = Object.create(Set.prototype, { add: frozen, delete: frozen, clear: frozen })
+
+/** The names of a list, as a set that requests share: none can grant the next one a scope. */
+const frozenSet = (list: string): ReadonlySet<string> =>
+  Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
+
+/**
+ * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
+ * A claim of another type grants nothing.
+ */
+export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
+  const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
+  const chosen: unknown = isEmpty ? scp : scope
+  const list = Array.isArray(chosen) && isEmpty ? chosen.filter((one) => typeof one === "string").join(" ") : chosen
+  return granted(typeof list === "string" ? list : "")
+}
+
+/** The scopes that were read last: an issuer's tokens have few lists of them. */
+let lastGranted = { list: "", scopes: frozenSet("") }
+
+const granted = (list: string): ReadonlySet<string> => {
+  if (lastGranted.list !== list) lastGranted = { list, scopes: frozenSet(list) }
+  return lastGranted.scopes
+}

@@ -18,25 +18,32 @@ const onceSize = 4096
  * There are two generations of half the bounds each. What is used moves to the young one; when that is full it becomes
  * the old one, and what nobody used since is gone. So the bounds hold at every moment, and no call does more than a step.
  *
- * A token that comes once and never again costs neither a hash of its whole text nor memory that must be collected: of
- * its first time only the end of its signature is noted. That is a hint, never a verdict.
+ * A token is looked for by its mark and then compared as a whole: a hash of all its text would cost more than all the
+ * checks. Of a token's first time only the mark is noted. That is a hint, never a verdict.
  */
 export const make = <A>(bounds: { readonly entries: number; readonly bytes: number }): SignatureCache<A> => {
-  let young = new Map<string, A>()
-  let old = new Map<string, A>()
+  let young = new Map<number, Entry<A>>()
+  let old = new Map<number, Entry<A>>()
   let weight = 0
   const once = new Int32Array(onceSize)
 
-  const cameBefore = (mark: number): boolean => once[mark & (onceSize - 1)] === mark
+  const removeYoung = (mark: number) => {
+    const entry = young.get(mark)
+    if (entry === undefined) return
+    young.delete(mark)
+    weight -= weigh(entry.token)
+  }
 
-  const put = (token: string, value: A) => {
-    const added = weigh(token)
+  const put = (mark: number, entry: Entry<A>) => {
+    // Of two tokens with one mark, which hardly ever meet, the later one stays.
+    removeYoung(mark)
+    const added = weigh(entry.token)
     if (2 * (young.size + 1) > bounds.entries || 2 * (weight + added) > bounds.bytes) {
       old = young
       young = new Map()
       weight = 0
     }
-    young.set(token, value)
+    young.set(mark, entry)
     weight += added
   }
 
@@ -44,24 +51,30 @@ export const make = <A>(bounds: { readonly entries: number; readonly bytes: numb
     add: (token, make) => {
       if (2 * weigh(token) > bounds.bytes || bounds.entries < 2) return
       const mark = markOf(token)
-      if (!cameBefore(mark)) once[mark & (onceSize - 1)] = mark
-      else if (!young.has(token)) put(token, make())
+      if (once[mark & (onceSize - 1)] !== mark) once[mark & (onceSize - 1)] = mark
+      else if (young.get(mark)?.token !== token) put(mark, { token, value: make() })
     },
     get: (token) => {
-      if (!cameBefore(markOf(token))) return undefined
-      const recent = young.get(token)
-      if (recent !== undefined) return recent
-      const kept = old.get(token)
-      if (kept === undefined) return undefined
-      old.delete(token)
-      put(token, kept)
-      return kept
+      const mark = markOf(token)
+      const recent = young.get(mark)
+      if (recent?.token === token) return recent.value
+      const kept = old.get(mark)
+      if (kept?.token !== token) return undefined
+      old.delete(mark)
+      put(mark, kept)
+      return kept.value
     },
     remove: (token) => {
-      if (young.delete(token)) weight -= weigh(token)
-      old.delete(token)
+      const mark = markOf(token)
+      if (young.get(mark)?.token === token) removeYoung(mark)
+      if (old.get(mark)?.token === token) old.delete(mark)
     }
   }
+}
+
+interface Entry<A> {
+  readonly token: string
+  readonly value: A
 }
 
 /** The last characters of a token, which are its signature's and as good as random, as a number that is not 0. */
