@@ -9,9 +9,11 @@ import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Metric from "effect/Metric"
 import * as TestClock from "effect/TestClock"
 import * as jose from "jose"
 import { reporter } from "../src/internal/keyIndex.ts"
+import { keySetRefreshes } from "../src/internal/metrics.ts"
 import * as Jwt from "../src/Jwt.ts"
 import * as KeySet from "../src/KeySet.ts"
 import * as issuer from "./support/issuer.ts"
@@ -70,6 +72,50 @@ const remoteOf = (net: issuer.Network, options: Partial<KeySet.RemoteOptions> = 
   KeySet.layerRemote({ jwksUri, ...options }).pipe(Layer.provide(net.layer))
 
 const local = (...keys: ReadonlyArray<object>) => KeySet.layerLocal({ jwks: { keys } })
+
+describe("findNow", () => {
+  const header = { algorithm: "ES256", keyId: "es256" } as const
+  const now = (keySet: KeySet.KeySet["Type"], millis: number, keyId = header.keyId as string) =>
+    keySet.findNow?.({ ...header, keyId }, millis)?.map((key) => key.keyId)
+
+  it.effect("says at once what a local key set has", () =>
+    Effect.gen(function* () {
+      const keySet = yield* KeySet.KeySet
+      expect(now(keySet, 0)).toEqual(["es256"])
+      expect(now(keySet, 0, "unknown")).toEqual([])
+    }).pipe(Effect.provide(local(es256!.jwk)))
+  )
+
+  it.effect("says what was fetched while it is fresh, and nothing before and after", () => {
+    const net = issuer.network(() => issuer.json({ keys: [es256!.jwk] }))
+    return Effect.gen(function* () {
+      const keySet = yield* KeySet.KeySet
+      expect(now(keySet, 0)).toBeUndefined()
+      yield* keySet.find(header)
+      const minutes = Duration.toMillis("10 minutes")
+      expect([now(keySet, minutes - 1), now(keySet, 0, "unknown")]).toEqual([["es256"], []])
+      expect(now(keySet, minutes)).toBeUndefined()
+    }).pipe(Effect.provide(remoteOf(net)))
+  })
+})
+
+describe("the metric of fetches", () => {
+  it.effect("counts what was loaded and what failed", () =>
+    Effect.gen(function* () {
+      const count = Effect.map(Metric.value(keySetRefreshes), ({ occurrences }) => new Map(occurrences))
+      const before = yield* count
+      const answers = [issuer.json({ keys: [] }), issuer.json({ keys: [es256!.jwk] })]
+      const net = issuer.network(() => answers.shift()!)
+      yield* Effect.gen(function* () {
+        expect(yield* outcome(es256!)).toMatchObject({ _tag: "VerificationUnavailable" })
+        yield* TestClock.adjust("30 seconds")
+        expect(yield* outcome(es256!)).toBe("verified")
+      }).pipe(Effect.provide(remoteOf(net)))
+      const added = [...(yield* count)].map(([name, times]) => [name, times - (before.get(name) ?? 0)])
+      expect(Object.fromEntries(added)).toEqual({ failed: 1, loaded: 1 })
+    })
+  )
+})
 
 describe("layerLocal", () => {
   it.effect("verifies tokens of its keys, and no other", () =>

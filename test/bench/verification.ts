@@ -109,7 +109,7 @@ export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
 /** The same token again, inside one fiber as a server runs it. */
 export const same = async (): Promise<ReadonlyArray<Figure>> => {
   const figures: Array<Figure> = []
-  const [operations, rounds] = [5000, 15]
+  const [operations, rounds] = [5000, 41]
   for (const algorithm of algorithms) {
     const key = await generateKey(algorithm)
     const [token = ""] = await tokens(key, 1)
