@@ -244,9 +244,9 @@ export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
 }
 
 /** The scopes that were read last: an issuer's tokens have few lists of them. */
-let lastGranted = { list: "", scopes: frozenSet("") }
+let lastGranted: { readonly list: string; readonly scopes: ReadonlySet<string> } | undefined
 
 const granted = (list: string): ReadonlySet<string> => {
-  if (lastGranted.list !== list) lastGranted = { list, scopes: frozenSet(list) }
+  if (lastGranted?.list !== list) lastGranted = { list, scopes: frozenSet(list) }
   return lastGranted.scopes
 }

@@ -366,6 +366,7 @@ describe("BearerAuth.credentials", () => {
     ["Bearer abc", undefined, "abc"],
     ["Bearer a b", undefined, new CredentialsMalformed({ reason: notOne })],
     ["Bearer abc", ["Host", "127.0.0.1", "Authorization", "Bearer abc", "X-Note", "authorization"], "abc"],
+    ["Bearer abc", ["Authorization", "Bearer abc", "If-None-Match", "*", "Last-Modified", "now"], "abc"],
     [
       "Bearer abc",
       ["Authorization", "Bearer abc", "AUTHORIZATION", "Bearer abc"],

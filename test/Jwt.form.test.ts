@@ -112,6 +112,21 @@ describe("the segments of a token", () => {
       async () => (await signed({}, '{"sub":"user-12"}')).replace(/(?<=\.)[^.]+(?=\.)/, withStrayBits)
     ]
   ])
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+  it.effect.each([
+    [64, "AQgw"],
+    [65, "AEIMQUYcgkosw048"],
+    [66, alphabet]
+  ] as const)("ends a signature of %d bytes with one of %s", ([bytes, allowed]) =>
+    Effect.gen(function* () {
+      const [header = "", payload = ""] = (yield* Effect.promise(good)).split(".")
+      const start = encode(new Uint8Array(bytes)).slice(0, -1)
+      for (const last of alphabet) {
+        const error = yield* Effect.flip(verify(`${header}.${payload}.${start}${last}`))
+        expect([last, error._tag]).toEqual([last, allowed.includes(last) ? "SignatureInvalid" : "TokenMalformed"])
+      }
+    })
+  )
   refuses(malformed("the token is longer than 16384 characters"), [
     ["a long good token", () => signed({}, JSON.stringify({ sub: "user-1", pad: "x".repeat(12_400) }))],
     ["a million dots", () => ".".repeat(1_000_000)]
@@ -171,6 +186,7 @@ describe("the header and the payload", () => {
   takes([
     ["alg twice where the last is good", () => signed('{"alg":"none","kid":"es256","alg":"ES256"}')],
     ["a claim twice as the last one", () => signed({}, '{"sub":"user-1","sub":"user-2"}'), "user-2"],
+    ["what other bytes would be read as", () => signed({}, '{"sub":"user \uFFFD"}'), "user \uFFFD"],
     ["brackets as deep as fit", () => signed({}, `{"sub":"user-1","deep":${deep(5500)}}`)],
     ["another cty", () => signed({ cty: "json" })],
     ["a cty that ends like one of a token", () => signed({ cty: "not-jwt" })],

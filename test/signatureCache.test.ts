@@ -309,6 +309,30 @@ describe("SignatureCache.make", () => {
     expect(cache.get(token(99))).toBe(99)
   })
 
+  it("takes no token for another that ends like it", () => {
+    const cache = SignatureCache.make<number>({ entries: 10, bytes: 1e6 })
+    const [one, other] = ["one.signature", "other.signature"]
+    twice(cache, one, 1)
+    for (let i = 0; i < 7; i++) {
+      expect(cache.get(other)).toBeUndefined()
+      cache.remove(other)
+      twice(cache, token(i), i)
+    }
+    // By now it is of the old generation.
+    expect(cache.get(one)).toBe(1)
+    twice(cache, other, 2)
+    expect([cache.get(one), cache.get(other)]).toEqual([undefined, 2])
+    twice(cache, other, 3)
+    expect(cache.get(other)).toBe(2)
+  })
+
+  it("counts a token that takes another's place once", () => {
+    const cache = SignatureCache.make<number>({ entries: 1e6, bytes: 4 * (4 * 100 + 512) })
+    for (let i = 0; i < 9; i++) twice(cache, `${"x".repeat(90)}${i}.signature`, i)
+    twice(cache, token("last"), 1)
+    expect(cache.get(`${"x".repeat(90)}8.signature`)).toBe(8)
+  })
+
   /** Which of these are kept, asked one after the other. */
   const held = (cache: SignatureCache.SignatureCache<number>, ...names: ReadonlyArray<string>) =>
     names.filter((name) => cache.get(token(name)) !== undefined)
