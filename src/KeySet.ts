@@ -120,7 +120,7 @@ export const layerRemote = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* ResourceUrl.parse("jwksUri", options.jwksUri.replace(/\?.*/s, ""))
+      yield* ResourceUrl.parse("jwksUri", options.jwksUri.split("?")[0]!)
       const client = yield* HttpClient.HttpClient
       return yield* remote(options, options.jwksUri, fetchJson(client, options.jwksUri))
     })
