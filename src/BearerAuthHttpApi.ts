@@ -132,6 +132,6 @@ export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.
 const routerBelowResource = Layer.effect(
   HttpLayerRouter.HttpRouter,
   Effect.map(Effect.all([HttpLayerRouter.HttpRouter, ProtectedResource]), ([router, { path }]) =>
-    path === "/" ? router : router.prefixed(path.replace(/\/$/, ""))
+    router.prefixed(path.replace(/\/$/, ""))
   )
 )

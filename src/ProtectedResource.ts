@@ -203,10 +203,8 @@ const onlyFor = <E, R>(
     return Effect.isEffect(handler) ? handler : Effect.flatMap(HttpServerRequest.HttpServerRequest, handler)
   })
 
-const below = (base: `/${string}`, path: `/${string}`): `/${string}` => {
-  if (path === "/") return base
-  return base === "/" ? path : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)
-}
+const below = (base: `/${string}`, path: `/${string}`): `/${string}` =>
+  path === "/" ? base : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)
 
 const documentationUrl = (value: string) =>
   URL.canParse(value) && /^https?:/i.test(value)

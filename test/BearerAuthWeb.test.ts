@@ -172,6 +172,38 @@ describe("BearerAuthWeb.make", () => {
     )
   })
 
+  it("lets go of what a Layer that fails had acquired", async () => {
+    let held = 0
+    const Held = Layer.scopedDiscard(
+      Effect.acquireRelease(
+        Effect.sync(() => held++),
+        () => Effect.sync(() => held--)
+      )
+    )
+    const failing = Layer.effect(
+      TokenVerifier.TokenVerifier,
+      Effect.flatMap(
+        Effect.sync(() => expect(held).toBe(1)),
+        () => new TokenError.TokenMissing()
+      )
+    )
+    await expect(
+      BearerAuthWeb.make(failing.pipe(Layer.provideMerge(Resource), Layer.provide(Held)))
+    ).rejects.toBeInstanceOf(TokenError.TokenMissing)
+    expect(held).toBe(0)
+  })
+
+  it("answers HEAD without a body, and a preflight with 204, by itself", async () => {
+    const guard = await BearerAuthWeb.make(Auth.pipe(Layer.provideMerge(capture([]))))
+    const answer = guard.protect(() => new Response())
+    const head = await answer(new Request(metadataUrl, { method: "HEAD" }))
+    expect([head.status, head.body]).toEqual([200, null])
+    expect((await answer(new Request(metadataUrl))).body).not.toBeNull()
+    const headers = { origin: "https://page.example", "access-control-request-method": "POST" }
+    expect((await answer(new Request(resource, { method: "OPTIONS", headers }))).status).toBe(204)
+    await guard.dispose()
+  })
+
   it("throws for a scope that is none, and for a verifier that is bound to another resource", async () => {
     const guard = await BearerAuthWeb.make(Auth.pipe(Layer.provideMerge(capture([]))))
     expect(() => guard.protect(() => new Response(), { scopes: ["two words"] })).toThrow(
