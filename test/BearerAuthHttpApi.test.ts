@@ -376,6 +376,34 @@ describe("a handler's own ScopeMissing", () => {
   )
 })
 
+describe("an answer that only looks like one", () => {
+  it.scopedLive("gets no challenge", () =>
+    Effect.gen(function* () {
+      const body = { _tag: "ScopeMissing", required: ["x"], granted: [] }
+      const Lookalike = HttpApi.make("lookalike").add(
+        HttpApiGroup.make("group")
+          .add(HttpApiEndpoint.get("get", "/get").addSuccess(Schema.Any))
+          .middleware(BearerAuthHttpApi.Protected)
+      )
+      const handlers = HttpApiBuilder.group(Lookalike, "group", (group) =>
+        group.handle("get", () => Effect.succeed(body))
+      )
+      const { url } = yield* serve(
+        BearerAuthHttpApi.add(Lookalike, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      const response = yield* get(`${url}/mcp/get`, { authorization: yield* bearer() })
+      expect([response.status, response.headers.get("www-authenticate")]).toEqual([200, null])
+      expect(yield* Effect.promise(() => response.json())).toEqual(body)
+    })
+  )
+})
+
+describe("BearerAuthHttpApi.Protected", () => {
+  it("has a key of its own", () => {
+    expect(BearerAuthHttpApi.Protected.key).toBe("effect-resource-server/BearerAuthHttpApi/Protected")
+  })
+})
+
 describe("BearerAuthHttpApi.add", () => {
   it.scopedLive("keeps two resources of one process apart, though they share every Layer", () =>
     Effect.gen(function* () {

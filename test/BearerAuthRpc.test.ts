@@ -1,4 +1,5 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Rpc from "@effect/rpc/Rpc"
@@ -8,8 +9,9 @@ import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import { describe, expect, it } from "@effect/vitest"
 import { AccessToken, BearerAuth, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
-import { ScopeMissing, type TokenError, VerificationUnavailable } from "effect-resource-server/TokenError"
+import { ScopeMissing, type TokenError, TokenMissing, VerificationUnavailable } from "effect-resource-server/TokenError"
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -320,6 +322,21 @@ describe("BearerAuth.layer around BearerAuthRpc.add", () => {
       const { url } = yield* serve(guardedAt("/mcp"))
       const unfiltered = yield* Effect.provide(RpcClient.make(Plain), protocol(`${url}/mcp`))
       expect(yield* Effect.timeoutOption(unfiltered.whoami(), "300 millis")).toMatchObject({ _tag: "None" })
+    })
+  )
+})
+
+describe("BearerAuthRpc.Protected", () => {
+  it("has a key of its own", () => {
+    expect(BearerAuthRpc.Protected.key).toBe("effect-resource-server/BearerAuthRpc/Protected")
+  })
+
+  it.scoped("finds no token where procedures are not called by HTTP", () =>
+    Effect.gen(function* () {
+      const built = yield* Layer.build(BearerAuthRpc.layer(BearerAuthRpc.Protected).pipe(Layer.provide(authAt("/mcp"))))
+      const middleware = Context.get(built, BearerAuthRpc.Protected)
+      const call = { clientId: 0, rpc: whoami, payload: undefined, headers: Headers.empty }
+      expect(yield* Effect.flip(middleware(call))).toStrictEqual(new TokenMissing())
     })
   )
 })
