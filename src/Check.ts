@@ -68,10 +68,10 @@ export const issuer =
 export const audience = (resource: {
   readonly audiences: readonly [string, ...Array<string>]
 }): Check<AudienceMismatch> => {
-  const accepted: ReadonlyArray<unknown> = resource.audiences
+  const accepted: ReadonlySet<unknown> = new Set(resource.audiences)
   return (token) => {
     const { aud } = token.claims
-    if (Array.isArray(aud) ? isStrings(aud) && aud.some((one) => accepted.includes(one)) : accepted.includes(aud)) {
+    if (Array.isArray(aud) ? isStrings(aud) && aud.some((one) => accepted.has(one)) : accepted.has(aud)) {
       return Effect.succeed(token)
     }
     const actual = Array.isArray(aud) ? aud : [aud]

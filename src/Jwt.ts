@@ -117,7 +117,7 @@ const readHeader = (segment: string, allowed: ReadonlySet<Algorithm>) => {
   if (last !== undefined && last.segment === segment && last.allowed === allowed) return Effect.succeed(last.header)
   return andThen(parseHeader(segment, allowed), (header) => {
     // A copy: a slice would keep the whole token from being collected.
-    last = { segment: segment.split("").join(""), allowed, header }
+    last = { segment: JSON.parse(JSON.stringify(segment)) as string, allowed, header }
     return Effect.succeed(header)
   })
 }
@@ -220,18 +220,6 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
     }))
   })
 
-const frozen = {
-  value: () => {
-    throw new TypeError("The scopes of a token cannot be changed")
-  }
-}
-
-const frozenMethods: object = Object.create(Set.prototype, { add: frozen, delete: frozen, clear: frozen })
-
-/** The names of a list, as a set that requests share: none can grant the next one a scope. */
-const frozenSet = (list: string): ReadonlySet<string> =>
-  Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
-
 /**
  * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
  * A claim of another type grants nothing.
@@ -250,3 +238,15 @@ const granted = (list: string): ReadonlySet<string> => {
   if (lastGranted?.list !== list) lastGranted = { list, scopes: frozenSet(list) }
   return lastGranted.scopes
 }
+
+/** The names of a list, as a set that requests share: none can grant the next one a scope. */
+const frozenSet = (list: string): ReadonlySet<string> =>
+  Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
+
+const frozen = {
+  value: () => {
+    throw new TypeError("The scopes of a token cannot be changed")
+  }
+}
+
+const frozenMethods: object = Object.create(Set.prototype, { add: frozen, delete: frozen, clear: frozen })

@@ -188,7 +188,7 @@ describe("BearerAuthWeb.make", () => {
       )
     )
     await expect(
-      BearerAuthWeb.make(failing.pipe(Layer.provideMerge(Resource), Layer.provide(Held)))
+      BearerAuthWeb.make(failing.pipe(Layer.provideMerge(Resource), Layer.provideMerge(Held)))
     ).rejects.toBeInstanceOf(TokenError.TokenMissing)
     expect(held).toBe(0)
   })

@@ -39,9 +39,11 @@ const withSignature = async (algorithm: string, replace: (signature: Uint8Array,
   return `${header}.${payload}.${encode(replace(decode(signature), `${header}.${payload}`))}`
 }
 
+/** The characters of base64url, by their values. */
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 /** Sets unused last bits of a segment that has some. */
 const withStrayBits = (segment: string) => {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
   const stray = segment.slice(0, -1) + alphabet[alphabet.indexOf(segment.at(-1)!) + 1]
   expect(decode(stray)).toEqual(decode(segment))
   return stray
@@ -112,7 +114,6 @@ describe("the segments of a token", () => {
       async () => (await signed({}, '{"sub":"user-12"}')).replace(/(?<=\.)[^.]+(?=\.)/, withStrayBits)
     ]
   ])
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
   it.effect.each([
     [64, "AQgw"],
     [65, "AEIMQUYcgkosw048"],

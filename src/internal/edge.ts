@@ -49,7 +49,10 @@ export interface Edge {
 /** Builds the Layer now, so that what is wrong with it is known at start-up. Rejects with the Layer's own error. */
 export const make = async <E>(auth: Auth<E>): Promise<Edge> => {
   const runtime = ManagedRuntime.make(auth)
-  const resource = valueOf(await runtime.runPromiseExit(ProtectedResource))
+  const built = await runtime.runPromiseExit(ProtectedResource)
+  // A Layer that was built before another failed is held by the runtime.
+  if (Exit.isFailure(built)) await runtime.dispose()
+  const resource = valueOf(built)
   const metadata = metadataOf(resource)
   const authenticate: Edge["authenticate"] = (options) => {
     const { authenticate, challenge } = valueOf(runtime.runSyncExit(BearerAuth.make(options)))
