@@ -6,6 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import { ScopeMissing } from "effect-resource-server/TokenError"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -106,6 +107,7 @@ const post = (url: string, scope: string, body: string, headers: Readonly<Record
 
 const message = (method: string, params: object, id: number | undefined = 1) => ({ jsonrpc: "2.0", id, method, params })
 const call = (name: string, id?: number) => message("tools/call", { name, arguments: {} }, id)
+const notification = (method: string) => ({ jsonrpc: "2.0", method })
 const complete = (ref: object, name: string) => message("completion/complete", { ref, argument: { name, value: "" } })
 
 describe("an operation with scopes", () => {
@@ -176,6 +178,58 @@ describe("an operation with scopes", () => {
       })
       const answered = yield* post(url, "admin publish", batch)
       expect([answered.status, answered.ran.sort()]).toEqual([200, ["diary", "look", "publish"]])
+    })
+  )
+
+  it.scopedLive("is not told to who shows no token", () =>
+    Effect.gen(function* () {
+      const { url } = yield* server()
+      const response = yield* Effect.promise(() =>
+        fetch(`${url}/mcp`, { method: "POST", body: JSON.stringify(call("change")) })
+      )
+      expect([response.status, response.headers.get("www-authenticate")]).toEqual([
+        401,
+        'Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource/mcp", scope="read"'
+      ])
+    })
+  )
+
+  it.scopedLive("needs them at each path of the server", () =>
+    Effect.gen(function* () {
+      const at = (path: `/${string}`) => BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0", path })
+      const { url } = yield* serve(
+        operations.pipe(Layer.provide(Layer.merge(at("/one/mcp"), at("/two/mcp"))), Layer.provide(Auth))
+      )
+      for (const path of ["one", "two"]) {
+        expect(yield* post(`${url}/${path}`, "read", JSON.stringify(call("change")))).toEqual({
+          status: 403,
+          challenge: challenge("write"),
+          text: "",
+          ran: []
+        })
+      }
+    })
+  )
+
+  it.scopedLive("needs them still if another toolkit has a tool of its name, without scopes", () =>
+    Effect.gen(function* () {
+      const Others = Toolkit.make(
+        Tool.make("change", { success: Schema.String }),
+        Tool.make("other", { success: Schema.String }).annotate(BearerAuthMcp.Scopes, ["write"])
+      )
+      const others = BearerAuthMcp.toolkit(Others).pipe(
+        Layer.provide(Others.toLayer({ change: () => runs("changed"), other: () => runs("other") }))
+      )
+      const { url } = yield* serve(
+        others.pipe(
+          Layer.provideMerge(operations),
+          Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0" })),
+          Layer.provide(Auth)
+        )
+      )
+      const body = JSON.stringify(call("change"))
+      expect(yield* post(url, "read", body)).toMatchObject({ status: 403, challenge: challenge("write"), ran: [] })
+      expect(yield* post(url, "write", body)).toMatchObject({ status: 200, ran: ["changed"] })
     })
   )
 
@@ -318,6 +372,38 @@ describe("odd bodies", () => {
     60_000
   )
 
+  it.scopedLive.each([
+    { ...call("look"), params: undefined },
+    message("ping", [1]),
+    message("tools/call", { name: 1 }),
+    message("prompts/get", { name: ["draft"] }),
+    message("resources/read", { uri: 1 }),
+    message("resources/read", { uri: { toString: 1 } }),
+    complete({ type: "ref/prompt", name: { toString: 1 } }, "topic"),
+    complete({ type: "ref/resource", uri: { toString: 1 } }, "id"),
+    message("completion/complete", { ref: { type: "ref/prompt", name: "draft" }, argument: { name: { toString: 1 } } }),
+    message("completion/complete", { ref: null }),
+    { jsonrpc: "2.0", id: 1, result: {} },
+    { jsonrpc: "2.0", id: 1, method: 5 },
+    [],
+    [null]
+  ])("of a wrong form are answered to a poor token as to a rich one: %j", (odd) =>
+    Effect.gen(function* () {
+      const { url } = yield* server()
+      const open = yield* serve(
+        Layer.provide(
+          McpServer.prompt({ name: "ask", content: () => runs("ask") }),
+          BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0" })
+        ).pipe(Layer.provide(Auth))
+      )
+      const body = JSON.stringify(odd)
+      const { challenge, ran, status } = yield* post(open.url, "read", body)
+      for (const scope of ["read", "read admin publish"]) {
+        expect(yield* post(url, scope, body)).toMatchObject({ challenge, ran, status })
+      }
+    })
+  )
+
   it.scopedLive("of any depth and size are answered, and run nothing more", () =>
     Effect.gen(function* () {
       const { url } = yield* server()
@@ -379,17 +465,37 @@ describe("lists", () => {
     })
   )
 
+  it.scopedLive("hide it too where one list is asked for alone, or among calls", () =>
+    Effect.gen(function* () {
+      const { url } = yield* server({ hideForbidden: true })
+      const names = (answer: { readonly result: { readonly tools: ReadonlyArray<{ readonly name: string }> } }) =>
+        answer.result.tools.map(({ name }) => name).sort()
+      const alone = yield* post(url, "read", JSON.stringify(message("tools/list", {})))
+      expect(names(JSON.parse(alone.text))).toEqual(["inside", "look"])
+      const batch = JSON.stringify([message("tools/list", {}, 1), call("look", 2)])
+      const among: ReadonlyArray<{ readonly id: number }> = JSON.parse((yield* post(url, "read", batch)).text)
+      expect(names(among.find(({ id }) => id === 1) as never)).toEqual(["inside", "look"])
+    })
+  )
+
   it.scopedLive("are byte for byte the server's own where nothing is hidden", () =>
     Effect.gen(function* () {
       const open = yield* server()
       const hiding = yield* server({ hideForbidden: true })
-      for (const operation of [message("tools/list", {}), message("tools/list", {}, undefined), call("look")]) {
+      for (const operation of [message("tools/list", {}), notification("tools/list"), call("look")]) {
         const body = JSON.stringify(operation)
         const one = yield* post(open.url, "admin publish", body)
+        expect(one.status).toBeLessThan(300)
         expect(yield* post(hiding.url, "admin publish", body)).toEqual(one)
       }
     })
   )
+})
+
+describe("BearerAuthMcp.Scopes", () => {
+  it("has a key of its own", () => {
+    expect(BearerAuthMcp.Scopes.key).toBe("effect-resource-server/BearerAuthMcp/Scopes")
+  })
 })
 
 describe("a server that cannot be meant", () => {
@@ -419,17 +525,46 @@ describe("a server that cannot be meant", () => {
     })
   )
 
+  it.scoped("is refused when built: a toolkit that is given scopes as a whole", () =>
+    Effect.gen(function* () {
+      const tools = Toolkit.make(Tool.make("t", {}))
+      const layer = BearerAuthMcp.layerScopes("write")(McpServer.registerToolkit(tools))
+      const cause = yield* Effect.flip(
+        Effect.sandbox(
+          serve(
+            layer.pipe(
+              Layer.provide(tools.toLayer({ t: () => Effect.void })),
+              Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0" })),
+              Layer.provide(Auth)
+            )
+          )
+        )
+      )
+      expect(Cause.pretty(cause)).toContain(
+        "the tool t is to be annotated with BearerAuthMcp.Scopes: a toolkit has no scopes"
+      )
+    })
+  )
+
+  it.scoped("is not refused: a toolkit without scopes on a server that asks for none", () =>
+    Effect.gen(function* () {
+      const tools = Toolkit.make(Tool.make("t", {}))
+      const handlers = tools.toLayer({ t: () => Effect.void })
+      expect(yield* Layer.build(Layer.provide(BearerAuthMcp.toolkit(tools), handlers))).toBeDefined()
+    })
+  )
+
   it.scoped("is refused when built: scopes that nothing asks for", () =>
     Effect.gen(function* () {
-      const tools = Toolkit.make(Tool.make("t", {}).annotate(BearerAuthMcp.Scopes, ["write"]))
+      const tools = Toolkit.make(Tool.make("t", {}).annotate(BearerAuthMcp.Scopes, ["write", "admin"]))
       const handlers = tools.toLayer({ t: () => Effect.void })
       for (const layer of [
         Layer.provide(BearerAuthMcp.toolkit(tools), handlers),
-        BearerAuthMcp.layerScopes("write")(prompt)
+        BearerAuthMcp.layerScopes("write", "admin")(prompt)
       ]) {
         const error = yield* Effect.flip(Layer.build(layer))
         expect(error.message).toBe(
-          'BearerAuthMcp scopes "write": nothing asks for them: provide BearerAuthMcp.layerHttpRouter to this Layer'
+          'BearerAuthMcp scopes "write admin": nothing asks for them: provide BearerAuthMcp.layerHttpRouter to this Layer'
         )
       }
     })

@@ -160,7 +160,9 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
   it.scopedLive("says so in the SDK's way when a token names no client and never expires", () =>
     Effect.gen(function* () {
       const Own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set(["mcp:tools"]) }))
-      const { url } = yield* serve(make, Layer.merge(Own, Resource), own)
+      const { auth, url } = yield* serve(make, Layer.merge(Own, Resource), own)
+      const info = yield* Effect.promise(() => auth.verifier.verifyAccessToken("abc"))
+      expect(Object.keys(info)).not.toContain("expiresAt")
       const response = yield* get(`${url}/mcp`, { authorization: "bearer  abc" })
       expect(yield* json(response)).toEqual({
         token: "abc",

@@ -85,14 +85,15 @@ export interface Asked {
 /** Reads a request's body as the server does. Of one that cannot be read so, the server runs nothing either. */
 export const asked = (shadow: Registry, request: HttpServerRequest.HttpServerRequest): Effect.Effect<Asked> =>
   Effect.suspend(() => {
-    if (request.method !== "POST" || isEmpty(shadow)) return Effect.succeed({ scopes: [], lists: false })
+    // Then no body need be read twice.
+    if (isEmpty(shadow)) return Effect.succeed({ scopes: [], lists: false })
     return Effect.flatMap(Effect.orDie(request.text), (body) => {
       const messages = decode(body)
       return Effect.map(
         Effect.forEach(messages, (message) => ask(shadow, message)),
         (scopes) => ({
           scopes: [...new Set(scopes.flat())],
-          lists: messages.some(({ tag }) => typeof tag === "string" && tag.endsWith("/list"))
+          lists: messages.some(({ tag }) => lists.some(([method]) => method === tag))
         })
       )
     })
@@ -115,46 +116,47 @@ const decode = (body: string): ReadonlyArray<Message> => {
   }
 }
 
-/** The scopes of one message's operation. Parameters of a wrong form need none: the server does not run them. */
+/** The scopes of one message's operation. The server runs none whose parameters have a wrong form. */
 const ask = (shadow: Registry, { payload, tag }: Message): Effect.Effect<Scopes> => {
   const { argument, name, ref, uri } = fields(payload)
-  if (tag === "tools/call" && typeof name === "string") return scopesOf(shadow.callTool({ name, arguments: {} }))
-  if (tag === "prompts/get" && typeof name === "string") return scopesOf(shadow.getPromptResult({ name }))
-  if (tag === "resources/read" && typeof uri === "string") return scopesOf(shadow.findResource(uri))
+  if (tag === "tools/call") return scopesOf(shadow.callTool({ name: text(name), arguments: {} }))
+  if (tag === "prompts/get") return scopesOf(shadow.getPromptResult({ name: text(name) }))
+  if (tag === "resources/read") return scopesOf(shadow.findResource(text(uri)))
   if (tag === "completion/complete") return askCompletion(shadow, fields(ref), fields(argument))
   return Effect.succeed([])
 }
 
-const askCompletion = (shadow: Registry, ref: Fields, { name }: Fields): Effect.Effect<Scopes> => {
-  if (typeof name !== "string") return Effect.succeed([])
-  const rest = { argument: { name, value: "" }, context: { arguments: {} } }
-  const { name: prompt, type, uri } = ref
-  if (type === "ref/resource" && typeof uri === "string")
-    return scopesOf(shadow.completion({ ref: { type, uri }, ...rest }))
-  if (type === "ref/prompt" && typeof prompt === "string") {
-    return scopesOf(shadow.completion({ ref: { type, name: prompt }, ...rest }))
-  }
-  return Effect.succeed([])
+const askCompletion = (shadow: Registry, { name, type, uri }: Fields, argument: Fields): Effect.Effect<Scopes> => {
+  const rest = { argument: { name: text(argument["name"]), value: "" }, context: { arguments: {} } }
+  return type === "ref/resource"
+    ? scopesOf(shadow.completion({ ref: { type, uri: text(uri) }, ...rest }))
+    : scopesOf(shadow.completion({ ref: { type: "ref/prompt", name: text(name) }, ...rest }))
 }
 
 /** What the shadow answers. An operation that it does not know is one that needs nothing. */
 const scopesOf = <E, R>(answer: Effect.Effect<unknown, E, R>): Effect.Effect<Scopes> =>
-  Effect.map(
-    Effect.orElseSucceed(answer as Effect.Effect<unknown, E>, () => []),
-    (scopes) => (Array.isArray(scopes) ? scopes : [])
-  )
+  Effect.match(answer as Effect.Effect<unknown, E>, {
+    onFailure: () => [],
+    onSuccess: (scopes) => (Array.isArray(scopes) ? scopes : [])
+  })
 
 type Fields = Readonly<Record<string, unknown>>
 
-const fields = (value: unknown): Fields => (typeof value === "object" && value !== null ? (value as Fields) : {})
+const fields = (value: unknown): Fields => Object(value) as Fields
 
-/** The lists in answers, and how the operation of an entry is called. */
-const lists: ReadonlyArray<readonly [name: string, call: (entry: Fields) => Message]> = [
-  ["tools", ({ name }) => ({ tag: "tools/call", payload: { name } })],
-  ["prompts", ({ name }) => ({ tag: "prompts/get", payload: { name } })],
-  ["resources", ({ uri }) => ({ tag: "resources/read", payload: { uri } })],
+const text = (value: unknown): string => (typeof value === "string" ? value : "")
+
+/** What lists: methods, the members of their answers, and how the operation of an entry is called. */
+const lists: ReadonlyArray<readonly [method: string, member: string, call: (entry: Fields) => Message]> = [
+  ["tools/list", "tools", ({ name }) => ({ tag: "tools/call", payload: { name } })],
+  ["prompts/list", "prompts", ({ name }) => ({ tag: "prompts/get", payload: { name } })],
+  ["resources/list", "resources", ({ uri }) => ({ tag: "resources/read", payload: { uri } })],
   // A template matches itself: what stands in braces is a value like any other.
-  ["resourceTemplates", ({ uriTemplate }) => ({ tag: "resources/read", payload: { uri: uriTemplate } })]
+  [
+    "resources/templates/list",
+    "resourceTemplates",
+    ({ uriTemplate }) => ({ tag: "resources/read", payload: { uri: uriTemplate } })
+  ]
 ]
 
 /** A server's answer, its lists without the operations whose scopes are not held. All else stays as it is. */
@@ -163,10 +165,10 @@ export const withoutForbidden = (shadow: Registry, answer: string, holds: (scope
     const answers: unknown = JSON.parse(answer)
     for (const message of Array.isArray(answers) ? answers : [answers]) {
       const result = fields(fields(message)["result"]) as Record<string, unknown>
-      for (const [name, call] of lists) {
-        const entries = result[name]
+      for (const [, member, call] of lists) {
+        const entries = result[member]
         if (!Array.isArray(entries)) continue
-        result[name] = yield* Effect.filter(entries, (entry) => Effect.map(ask(shadow, call(fields(entry))), holds))
+        result[member] = yield* Effect.filter(entries, (entry) => Effect.map(ask(shadow, call(fields(entry))), holds))
       }
     }
     return JSON.stringify(answers)

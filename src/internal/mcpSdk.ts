@@ -116,8 +116,8 @@ const requestTo =
       headers: Headers.fromInput({ authorization })
     })
 
-/** The token of credentials that were accepted. */
-const tokenOf = (authorization: string | null | undefined): string => authorization?.replace(/^bearer +/i, "") ?? ""
+/** The token of credentials that were accepted, so that they are there. */
+const tokenOf = (authorization: unknown): string => String(authorization).replace(/^bearer +/i, "")
 
 const authInfo = (token: string, accessToken: AccessToken["Type"], resource: URL): AuthInfo => ({
   token,
@@ -149,7 +149,7 @@ const requireBearerAuth =
 const metadataMiddleware =
   (metadata: edge.Edge["metadata"]): Middleware =>
   ({ method = "", url = "" }, response, next) => {
-    const published = metadata(method, url.replace(/[?#].*$/s, ""))
+    const published = metadata(method, url.replace(/[?#].*/s, ""))
     if (published === undefined) return next()
     published
       .text()

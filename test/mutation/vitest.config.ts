@@ -8,17 +8,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 import base from "../../vitest.config.ts"
 
 /** They compile or start programs of their own, wait for real time, or draw at random. */
-const excluded = [
-  "docs",
-  "examples",
-  "exports",
-  "modules",
-  "types",
-  "KeySetTransport",
-  "BearerAuthMcp",
-  "properties",
-  "BearerAuthMcpScopes"
-]
+const excluded = ["docs", "examples", "exports", "modules", "types", "KeySetTransport", "properties"]
 
 /**
  * Vitest ends its worker after each run, that is after each mutant, and half a minute of warming up would be a minute of
