@@ -472,6 +472,16 @@ describe("lists", () => {
         answer.result.tools.map(({ name }) => name).sort()
       const alone = yield* post(url, "read", JSON.stringify(message("tools/list", {})))
       expect(names(JSON.parse(alone.text))).toEqual(["inside", "look"])
+      for (const [method, forbidden] of [
+        ["prompts/list", "draft"],
+        ["resources/list", "diary"],
+        ["resources/templates/list", "note"]
+      ] as const) {
+        const { status, text } = yield* post(url, "read", JSON.stringify(message(method, {})))
+        expect([method, status, text.includes(`"name":"${forbidden}"`)]).toEqual([method, 200, false])
+        const rich = yield* post(url, "admin", JSON.stringify(message(method, {})))
+        expect([method, rich.text.includes(`"name":"${forbidden}"`)]).toEqual([method, true])
+      }
       const batch = JSON.stringify([message("tools/list", {}, 1), call("look", 2)])
       const among: ReadonlyArray<{ readonly id: number }> = JSON.parse((yield* post(url, "read", batch)).text)
       expect(names(among.find(({ id }) => id === 1) as never)).toEqual(["inside", "look"])
