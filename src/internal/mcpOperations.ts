@@ -85,8 +85,10 @@ export interface Asked {
 /** Reads a request's body as the server does. Of one that cannot be read so, the server runs nothing either. */
 export const asked = (shadow: Registry, request: HttpServerRequest.HttpServerRequest): Effect.Effect<Asked> =>
   Effect.suspend(() => {
-    // Then no body need be read twice.
-    if (isEmpty(shadow)) return Effect.succeed({ scopes: [], lists: false })
+    // Where no operation has scopes, no body need be read twice.
+    const { prompts, resourceTemplates, resources, tools } = shadow
+    const operations = [...prompts, ...resourceTemplates, ...resources, ...tools]
+    if (operations.length === 0) return Effect.succeed({ scopes: [], lists: false })
     return Effect.flatMap(Effect.orDie(request.text), (body) => {
       const messages = decode(body)
       return Effect.map(
@@ -98,9 +100,6 @@ export const asked = (shadow: Registry, request: HttpServerRequest.HttpServerReq
       )
     })
   })
-
-const isEmpty = ({ prompts, resourceTemplates, resources, tools }: Registry): boolean =>
-  [prompts, resourceTemplates, resources, tools].every((entries) => entries.length === 0)
 
 /** A JSON-RPC message: its method, and its parameters as they came. */
 interface Message {

@@ -23,7 +23,10 @@ const scratch = Buffer.alloc(maxLength)
 
 /** Prepares a public JWK for one algorithm. Rejects what cannot be imported, such as a point off its curve. */
 export const importKey = async (jwk: object, algorithm: Algorithm): Promise<VerificationKey["verify"]> => {
-  const key = createPublicKey({ key: jwk, format: "jwk" } as JsonWebKeyInput)
+  const imported = createPublicKey({ key: jwk, format: "jwk" } as JsonWebKeyInput)
+  // OpenSSL verifies a little faster by a key that it has read from DER.
+  const spki = { format: "der", type: "spki" } as const
+  const key = createPublicKey({ key: imported.export(spki), ...spki })
   const { length, ...parameters } = parametersOf(algorithm, key)
   const hash = algorithm.startsWith("Ed") ? null : `sha${algorithm.slice(2)}`
   // A key by itself is what OpenSSL's defaults fit, and spares Node reading options.

@@ -1,6 +1,7 @@
 /**
- * Interleaved rounds: contenders take turns, so that what the machine does meanwhile strikes them all alike; what is
- * reported is the median of each round's ratios.
+ * Interleaved rounds: contenders take turns, so that what the machine does meanwhile strikes them all alike, and in
+ * another order each time, so that none always runs in what the same other left behind; what is reported is the median of
+ * each round's ratios.
  */
 
 /** One way to do a round's work; resolves when it is done. */
@@ -12,7 +13,7 @@ export interface Taken {
   readonly cpu: ReadonlyArray<number>
 }
 
-/** Runs every contender in every round, in an order that turns. The first rounds are for warming up and do not count. */
+/** Runs every contender in every round. The first rounds are for warming up and do not count. */
 export const interleave = async <Name extends string>(
   contenders: Readonly<Record<Name, Contender>>,
   { operations, rounds, warmUp = 3 }: { readonly operations: number; readonly rounds: number; readonly warmUp?: number }
@@ -23,8 +24,9 @@ export const interleave = async <Name extends string>(
     { wall: Array<number>; cpu: Array<number> }
   >
   for (let round = 0; round < rounds + warmUp; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + round) % names.length]!
+    for (const name of shuffled(names)) {
+      // Nobody collects what another left.
+      globalThis.gc?.({ type: "minor", execution: "sync" })
       const cpu = process.cpuUsage()
       const start = process.hrtime.bigint()
       await contenders[name](round)
@@ -36,6 +38,11 @@ export const interleave = async <Name extends string>(
     }
   }
   return taken
+}
+
+const shuffled = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const left = [...all]
+  return all.map(() => left.splice(Math.floor(Math.random() * left.length), 1)[0]!)
 }
 
 export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
