@@ -51,8 +51,12 @@ export const covers = (
   granted: ReadonlySet<string>,
   required: ReadonlyArray<string>,
   hierarchy?: ScopeHierarchy | undefined
-): boolean =>
-  required.every((scope) => granted.has(scope) || (hierarchy !== undefined && isImplied(scope, granted, hierarchy)))
+): boolean => {
+  for (const scope of required) {
+    if (!granted.has(scope) && (hierarchy === undefined || !isImplied(scope, granted, hierarchy))) return false
+  }
+  return true
+}
 
 const isImplied = (scope: string, granted: ReadonlySet<string>, { impliedBy }: ScopeHierarchy): boolean => {
   for (const broader of impliedBy.get(scope) ?? []) if (granted.has(broader)) return true

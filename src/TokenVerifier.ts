@@ -102,14 +102,16 @@ export const layerJwt = (
         if (options.issuer.trim() === "") return yield* ConfigurationError.make("issuer", options.issuer, "is blank")
         const cache = yield* signatureCache(options)
         const audience = yield* audienceCheck(options.acceptedAudiences, resource)
+        const requiredClaims = options.requiredClaims ?? []
         const checks = [
           Check.tokenType(...tokenTypes),
           Check.issuer(options.issuer),
           audience,
           Check.lifetime({ clockTolerance }),
           Check.bearer,
-          Check.requiredClaims(options.requiredClaims ?? []),
-          Check.scopes(resource.requiredScopes, resource)
+          // What asks for nothing is no step on every request's way.
+          ...(requiredClaims.length > 0 ? [Check.requiredClaims(requiredClaims)] : []),
+          ...(resource.requiredScopes.length > 0 ? [Check.scopes(resource.requiredScopes, resource)] : [])
         ]
         yield* announce(options, resource)
         return TokenVerifier.of({

@@ -5,12 +5,16 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import { AccessToken, BearerAuth, Check, Jwt, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import { CredentialsMalformed, TokenMissing, VerificationUnavailable } from "effect-resource-server/TokenError"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
+import { request } from "node:http"
 import { verdicts } from "../src/internal/metrics.ts"
 import { generateKey, issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
 import { capture, get, type Line, raw, serve } from "./support/server.ts"
@@ -346,6 +350,52 @@ describe("BearerAuth.layer", () => {
       expect([refused.status, refused.headers.get("access-control-expose-headers")]).toEqual([
         401,
         "WWW-Authenticate, Retry-After"
+      ])
+    })
+  )
+})
+
+describe("what stands around a protected route", () => {
+  const holds = Effect.serviceOption(AccessToken.AccessToken)
+
+  it.scopedLive("sees the token while the route runs and not after it, whatever ends it", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const started = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const tell = (when: string) => Effect.map(holds, (token) => void seen.push([when, Option.isSome(token)]))
+      const around = HttpLayerRouter.middleware(
+        (route) =>
+          Effect.onExit(route, (exit) =>
+            Exit.isInterrupted(exit)
+              ? Effect.asVoid(Effect.zipRight(tell("Interrupted"), Deferred.succeed(ended, undefined)))
+              : tell(exit._tag)
+          ),
+        { global: true }
+      )
+      const route = (path: `/${string}`, handler: Effect.Effect<HttpServerResponse.HttpServerResponse>) =>
+        ProtectedResource.add("GET", path, Effect.zipRight(tell(path), handler))
+      const routes = Layer.mergeAll(
+        route("/answers", Effect.succeed(HttpServerResponse.empty())),
+        route("/dies", Effect.die("on purpose")),
+        route("/waits", Effect.zipRight(Deferred.succeed(started, undefined), Effect.never))
+      ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+      const { url } = yield* serve(Layer.merge(routes, around))
+      const headers = bearer(yield* mint())
+      yield* get(`${url}/mcp/answers`, headers)
+      yield* get(`${url}/mcp/dies`, headers)
+      const leaving = request(`${url}/mcp/waits`, { headers }).on("error", () => undefined)
+      leaving.end()
+      yield* Deferred.await(started)
+      leaving.destroy()
+      yield* Deferred.await(ended)
+      expect(seen).toEqual([
+        ["/answers", true],
+        ["Success", false],
+        ["/dies", true],
+        ["Failure", false],
+        ["/waits", true],
+        ["Interrupted", false]
       ])
     })
   )

@@ -32,7 +32,7 @@ export const importKey = async (jwk: object, algorithm: Algorithm): Promise<Veri
   // A key by itself is what OpenSSL's defaults fit, and spares Node reading options.
   const input = Object.keys(parameters).length === 0 ? key : { key, ...parameters }
   return (token) => {
-    const end = token.lastIndexOf(".")
+    const end = token.indexOf(".", token.indexOf(".") + 1)
     const signature = scratch.subarray(0, scratch.write(token.slice(end + 1), "base64url"))
     // Of another length it is no signature of this key; what OpenSSL makes of it is not left to OpenSSL.
     if (signature.length !== length) return false

@@ -44,22 +44,31 @@ export const make = (
       )
     )
 
-  const verifyAgain = (token: string, { accessToken, jwt, key }: Remembered, now: number): Verdict => {
-    const atHand = keySet.findNow?.(jwt, now)
-    return andThen(atHand === undefined ? keySet.find(jwt) : Effect.succeed(atHand), (keys, atOnce) => {
-      if (!keys.includes(key)) {
-        cache.remove(token)
-        // Who has waited for keys asks the clock again.
-        return verifyAnew(token, atOnce ? now : undefined)
-      }
-      const checked = inOrder(checks, jwt, atOnce ? now : undefined)
-      if (isDone(checked)) return Effect.succeed(accessToken)
-      const forget = Effect.sync(() => cache.remove(token))
-      return Effect.as(
-        Effect.tapError(checked, () => forget),
-        accessToken
-      )
-    })
+  const recheck = (
+    token: string,
+    { accessToken, jwt, key }: Remembered,
+    keys: ReadonlyArray<VerificationKey>,
+    now: number | undefined
+  ): Verdict => {
+    if (!keys.includes(key)) {
+      cache.remove(token)
+      return verifyAnew(token, now)
+    }
+    const checked = inOrder(checks, jwt, now)
+    if (isDone(checked)) return Effect.succeed(accessToken)
+    const forget = Effect.sync(() => cache.remove(token))
+    return Effect.as(
+      Effect.tapError(checked, () => forget),
+      accessToken
+    )
+  }
+
+  const verifyAgain = (token: string, remembered: Remembered, now: number): Verdict => {
+    const keys = keySet.findNow?.(remembered.jwt, now)
+    return keys === undefined
+      ? // Who has waited for keys asks the clock again.
+        Effect.flatMap(keySet.find(remembered.jwt), (found) => recheck(token, remembered, found, undefined))
+      : recheck(token, remembered, keys, now)
   }
 
   const verify = (token: string, remembered: Remembered | undefined, now: number): Verdict =>
