@@ -40,7 +40,7 @@ export const interleave = async <Name extends string>(
   return taken
 }
 
-const shuffled = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> => {
+export const shuffled = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> => {
   const left = [...all]
   return all.map(() => left.splice(Math.floor(Math.random() * left.length), 1)[0]!)
 }
