@@ -9,6 +9,7 @@ import {
   type Algorithm,
   awsJwtVerify,
   bare,
+  callAll,
   fastJwt,
   joseVerify,
   jsonWebToken,
@@ -52,6 +53,7 @@ export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
         ours: (round) => verifyAll(ours, wrapped(round)),
         bare: (round) => one(batch(round), floor),
         "fast-jwt": (round) => one(batch(round), fast),
+        "fast-jwt in a fiber": (round) => callAll(fast, batch(round)),
         "aws-jwt-verify": (round) => one(batch(round), aws),
         jose: async (round) => {
           for (const token of batch(round)) await jose(token)
