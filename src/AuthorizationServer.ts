@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as ConfigurationError from "./ConfigurationError.ts"
-import { type Document, type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
+import { type Document, type FetchFailure, fetchJson, withinDeadline } from "./internal/fetchJson.ts"
 import { printableClaim } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as wellKnown from "./internal/wellKnown.ts"
@@ -26,7 +26,7 @@ export const metadataUrls = (issuer: string): readonly [string, ...Array<string>
 /**
  * Fetches an issuer's metadata.
  *
- * The next place is asked only where the one before answers 4xx. The document's `issuer` must be the configured one code
+ * The next place is asked only where the one before answers 4xx, and not 429; 5 seconds in all. The document's `issuer` must be the configured one code
  * point by code point (RFC 8414 section 3.3). No other member is checked. Fails with the reason in words, which name
  * the URL and never repeat the answer but for its `issuer`.
  */
@@ -43,6 +43,7 @@ export const discover = (client: HttpClient.HttpClient, issuer: string): Effect.
       fetchJson(client, first)
     )
     .pipe(
+      withinDeadline(`the metadata of "${issuer}"`),
       Effect.filterOrFail(
         ({ body }) => body["issuer"] === issuer,
         ({ body }): FetchFailure => ({
@@ -71,7 +72,13 @@ export const layerMetadataRoute: Layer.Layer<
       const client = yield* HttpClient.HttpClient
       const [issuer = resource] = metadata.authorization_servers
       const document = yield* refreshing.make({
-        load: Effect.map(discover(client, issuer), ({ body, maxAgeMillis }) => ({ value: body, maxAgeMillis })),
+        load: Effect.flatMap(discover(client, issuer), ({ body, maxAgeMillis }) =>
+          // What can be read is not always written: a document of too many levels throws.
+          Effect.try({
+            try: () => ({ value: wellKnown.document(body), maxAgeMillis }),
+            catch: (): FetchFailure => ({ reason: `the metadata of "${issuer}" cannot be written` })
+          })
+        ),
         freshFor: Duration.minutes(10),
         usableFor: Duration.hours(24),
         cooldown: Duration.seconds(30)
@@ -79,14 +86,14 @@ export const layerMetadataRoute: Layer.Layer<
       yield* wellKnown.serve({
         name: "oauth-authorization-server",
         pathname: new URL(resource).pathname.replace(/^\/$/, ""),
-        respond: Effect.match(document.get, {
-          onSuccess: wellKnown.document,
-          onFailure: ({ retryAfter }) =>
+        respond: Effect.catchAll(document.get, ({ retryAfter }) =>
+          Effect.succeed(
             HttpServerResponse.empty({
               status: 502,
               headers: { "cache-control": "no-store", "retry-after": String(retryAfter) }
             })
-        })
+          )
+        )
       })
     })
   )

@@ -102,7 +102,8 @@ export const credentials = (
   const header = request.headers["authorization"] ?? ""
   const token = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header)?.[1]
   if (token !== undefined) return Either.right(Redacted.make(token))
-  return /^bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)
+  // Also as one of several: fetch joins the lines of a header.
+  return /(?:^|,\s*)bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)
     ? malformed("the Authorization header is not one bearer token")
     : Either.left(new TokenMissing())
 }

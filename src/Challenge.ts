@@ -1,6 +1,7 @@
 /**
  * The answer to a rejection: status and headers, nothing else (RFC 6750 section 3, RFC 9728 section 5.1).
  */
+import { isScope } from "./internal/scopeList.ts"
 import type { ProtectedResource } from "./ProtectedResource.ts"
 import { narrowest } from "./ScopeHierarchy.ts"
 import { answers, type TokenError } from "./TokenError.ts"
@@ -15,7 +16,8 @@ export interface Challenge {
  * The answer to a rejection at this resource.
  *
  * `scopes` are those that the operation needs besides the resource's own; a challenge names them all at once,
- * but for those that another of them implies. The order of the parameters is fixed: `resource_metadata`, `scope`, `error`, `error_description`. Nothing of the request is repeated.
+ * but for those that another of them implies, or that are no scopes: a handler may make names of what it was sent. The
+ * order of the parameters is fixed: `resource_metadata`, `scope`, `error`, `error_description`. Nothing else varies.
  * `VerificationUnavailable` is answered with `Retry-After` and no challenge: a client must keep its token.
  */
 export const make = (
@@ -27,7 +29,7 @@ export const make = (
   if (error._tag === "VerificationUnavailable") {
     return { status, headers: { ...always, "retry-after": String(error.retryAfter) } }
   }
-  const scope = narrowest([...resource.challengeScopes, ...scopes], resource.scopeHierarchy).join(" ")
+  const scope = narrowest([...resource.challengeScopes, ...scopes.filter(isScope)], resource.scopeHierarchy).join(" ")
   const parameters = [
     `resource_metadata="${resource.metadataUrl}"`,
     scope !== "" && `scope="${scope}"`,

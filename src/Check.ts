@@ -51,11 +51,12 @@ export const issuer =
   (expected: string): Check<IssuerMismatch> =>
   (token) => {
     const { iss } = token.claims
-    if (iss === expected) return Effect.succeed(token)
+    // An issuer that was not configured must not be that of a token without one.
+    if (typeof iss === "string" && iss === expected) return Effect.succeed(token)
     const actual = printableClaim(iss)
     const cause = typeof iss === "string" ? hint([expected], [iss]) : undefined
     return new IssuerMismatch({
-      expected: printable(expected),
+      expected: printable(String(expected)),
       ...(actual !== undefined && { actual }),
       ...(cause !== undefined && { hint: printable(cause) })
     })
@@ -68,7 +69,9 @@ export const issuer =
 export const audience = (resource: {
   readonly audiences: readonly [string, ...Array<string>]
 }): Check<AudienceMismatch> => {
-  const accepted: ReadonlySet<unknown> = new Set(resource.audiences)
+  // What is no string, such as a variable that is not set, must not be the audience of a token without one.
+  const expected = resource.audiences.filter((one) => typeof one === "string")
+  const accepted: ReadonlySet<unknown> = new Set(expected)
   return (token) => {
     const { aud } = token.claims
     if (Array.isArray(aud) ? isStrings(aud) && aud.some((one) => accepted.has(one)) : accepted.has(aud)) {
@@ -76,11 +79,11 @@ export const audience = (resource: {
     }
     const actual = Array.isArray(aud) ? aud : [aud]
     const cause = audienceHint(
-      resource.audiences,
+      expected,
       actual.filter((one) => typeof one === "string")
     )
     return new AudienceMismatch({
-      expected: resource.audiences.map(printable),
+      expected: expected.map(printable),
       actual: printableClaims(aud),
       ...(cause !== undefined && { hint: printable(cause) })
     })
@@ -92,6 +95,7 @@ const isStrings = (values: ReadonlyArray<unknown>): boolean => values.every((val
 /**
  * Now lies between `nbf` and `exp`, and `iat` is not ahead, each with this tolerance (default 30 seconds). `exp` is
  * required; `now >= exp + tolerance` is expired. A time that is no finite number is `ClaimInvalid`. The clock is Effect's.
+ * Not checked: that the tolerance is small; an infinite one turns the check off.
  */
 export const lifetime = (options?: {
   readonly clockTolerance?: Duration.DurationInput | undefined

@@ -6,6 +6,7 @@ import { decodeText } from "#signature"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { andThen } from "./internal/andThen.ts"
+import { guardedKeys } from "./internal/guardedKeys.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
 import { parseObject } from "./internal/json.ts"
 import { maxLength } from "./internal/maxLength.ts"
@@ -52,7 +53,9 @@ export type Refusal =
  * key set alone: `jwk`, `jku`, `x5u` and `x5c` of the token are never read. Not checked: every claim, and `typ`.
  */
 export const verify = (token: Redacted.Redacted): Effect.Effect<Jwt, Refusal, KeySet> =>
-  Effect.flatMap(KeySet, (keySet) => Effect.map(verifyWith(keySet, Redacted.value(token)), ({ jwt }) => jwt))
+  Effect.flatMap(KeySet, (keySet) =>
+    Effect.map(verifyWith(guardedKeys(keySet), Redacted.value(token)), ({ jwt }) => jwt)
+  )
 
 /** A verified token, and the key that signed it. */
 export interface Verified {
@@ -170,9 +173,9 @@ const isSignedBy = (key: VerificationKey, token: string): Effect.Effect<boolean>
     const verified = key.verify(token)
     return typeof verified === "boolean"
       ? Effect.succeed(verified)
-      : Effect.orElseSucceed(
+      : Effect.match(
           Effect.tryPromise(() => verified),
-          () => false
+          { onSuccess: (signed) => signed === true, onFailure: () => false }
         )
   } catch {
     return Effect.succeed(false)
@@ -239,7 +242,7 @@ const granted = (list: string): ReadonlySet<string> => {
   return lastGranted.scopes
 }
 
-/** The names of a list, as a set that requests share: none can grant the next one a scope. */
+/** The names of a list, as a set that requests share: its methods do not let one grant the next a scope. */
 const frozenSet = (list: string): ReadonlySet<string> =>
   Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
 

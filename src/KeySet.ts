@@ -15,9 +15,9 @@ import { type FetchFailure, fetchJson } from "./internal/fetchJson.ts"
 import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
+import * as JwksUri from "./internal/jwksUri.ts"
 import * as keyIndex from "./internal/keyIndex.ts"
 import { keySetRefreshes } from "./internal/metrics.ts"
-import { printable } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import type { VerificationUnavailable } from "./TokenError.ts"
@@ -37,7 +37,7 @@ export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
   {
     /** The algorithms that tokens of this issuer may be signed with. */
     readonly algorithms: ReadonlySet<Algorithm>
-    /** The keys that fit a token's `alg` and `kid`, at most four; none if the issuer has no such key. */
+    /** The keys that fit a token's `alg` and `kid`, at most four; none if the issuer has no such key, or more. */
     readonly find: (header: {
       readonly algorithm: Algorithm
       readonly keyId: string | undefined
@@ -68,9 +68,9 @@ export interface Options {
 export interface RemoteOptions extends Options {
   /** After how long in use keys are fetched again, in the background; a shorter `max-age` counts. Default: 10 minutes. */
   readonly freshFor?: Duration.DurationInput | undefined
-  /** How long keys are used while the issuer is down. Default: 24 hours. */
+  /** How long keys are used while the issuer is down: longer than `freshFor` and `cooldown`. Default: 24 hours. */
   readonly usableFor?: Duration.DurationInput | undefined
-  /** The issuer is asked at most once in this time; longer after failures in a row. Default: 30 seconds. */
+  /** Keys are fetched at most once in this time; less often after failures in a row. Default: 30 seconds. */
   readonly cooldown?: Duration.DurationInput | undefined
 }
 
@@ -99,6 +99,7 @@ export const layerLocal = (
           `has no usable key: ${problems.map(keyIndex.describe).join("; ")}`
         )
       }
+      yield* keyIndex.reporter("jwks")(problems)
       return KeySet.of({
         algorithms,
         findNow: (header) => keyIndex.lookUp(index, header),
@@ -134,8 +135,8 @@ export const layerRemoteConfig = (
 
 /**
  * Keys from the `jwks_uri` of an issuer's metadata: RFC 8414, then OpenID Connect Discovery. The metadata's `issuer` must be
- * the configured one exactly. Found and kept like those of `layerRemote`; a `jwks_uri` that stops answering is looked
- * up anew.
+ * the configured one exactly. Found and kept like those of `layerRemote`, with 5 seconds for the metadata besides; the
+ * metadata is asked again when it is older than `freshFor`, or when what was at its `jwks_uri` was of no use.
  */
 export const layerDiscovery = (
   options: RemoteOptions & { readonly issuer: string }
@@ -145,21 +146,10 @@ export const layerDiscovery = (
     Effect.gen(function* () {
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
-      let jwksUri: string | undefined
-      const discovered = Effect.flatMap(AuthorizationServer.discover(client, options.issuer), ({ body }) => {
-        const uri = body["jwks_uri"]
-        if (typeof uri !== "string") return failure(`the metadata of "${options.issuer}" has no jwks_uri`)
-        // An issuer on loopback may keep its keys there; one elsewhere must not send us there.
-        if (!uri.startsWith("https:") && options.issuer.startsWith("https:")) {
-          return failure(`${printable(uri)} is not an https URL`)
-        }
-        return Effect.succeed((jwksUri = uri))
-      })
-      const fetched = Effect.suspend(() => (jwksUri === undefined ? discovered : Effect.succeed(jwksUri))).pipe(
-        Effect.flatMap((uri) => fetchJson(client, uri)),
-        Effect.tapError(() => Effect.sync(() => (jwksUri = undefined)))
-      )
-      return yield* remote(options, options.issuer, fetched)
+      const { freshFor } = yield* timesOf(options)
+      const jwksUri = JwksUri.make(options.issuer, AuthorizationServer.discover(client, options.issuer), freshFor)
+      const fetched = Effect.flatMap(jwksUri.get, (uri) => fetchJson(client, uri))
+      return yield* remote(options, options.issuer, fetched, jwksUri.doubt)
     })
   )
 
@@ -169,8 +159,14 @@ export const layerDiscoveryConfig = (
 ): Layer.Layer<KeySet, ConfigurationError.ConfigurationError | ConfigError.ConfigError, HttpClient.HttpClient> =>
   fromConfig(options, layerDiscovery)
 
-const remote = (options: RemoteOptions, source: string, fetched: ReturnType<typeof fetchJson>) =>
+const remote = (
+  options: RemoteOptions,
+  source: string,
+  fetched: ReturnType<typeof fetchJson>,
+  onFailure: Effect.Effect<void> = Effect.void
+) =>
   Effect.gen(function* () {
+    const times = yield* timesOf(options)
     const algorithms = yield* allowedAlgorithms(options)
     const report = keyIndex.reporter(source)
     const load = Effect.gen(function* () {
@@ -187,11 +183,10 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
     const keys = yield* refreshing.make({
       load: Effect.tapBoth(load, {
         onSuccess: () => Metric.update(keySetRefreshes, "loaded"),
-        onFailure: () => Metric.update(keySetRefreshes, "failed")
+        onFailure: () => Effect.zipRight(Metric.update(keySetRefreshes, "failed"), onFailure)
       }),
-      freshFor: yield* duration("freshFor", options.freshFor ?? "10 minutes", positive),
-      usableFor: yield* duration("usableFor", options.usableFor ?? "24 hours", positive),
-      cooldown: yield* duration("cooldown", options.cooldown ?? "30 seconds", positive)
+      onSuppressed: Metric.update(keySetRefreshes, "suppressed"),
+      ...times
     })
     return KeySet.of({
       algorithms,
@@ -206,6 +201,18 @@ const remote = (options: RemoteOptions, source: string, fetched: ReturnType<type
           return Effect.map(keys.renewed, (renewed) => keyIndex.lookUp(renewed, header))
         })
     })
+  })
+
+const timesOf = (options: RemoteOptions) =>
+  Effect.gen(function* () {
+    const freshFor = yield* duration("freshFor", options.freshFor ?? "10 minutes", positive)
+    const cooldown = yield* duration("cooldown", options.cooldown ?? "30 seconds", positive)
+    // Else keys would run out before they may be fetched again: their tokens would wait, or be told of an outage.
+    const usableFor = yield* duration("usableFor", options.usableFor ?? "24 hours", {
+      holds: (value) => positive.holds(value) && Duration.greaterThan(value, Duration.max(freshFor, cooldown)),
+      complaint: "is not a finite time longer than freshFor and cooldown"
+    })
+    return { freshFor, cooldown, usableFor }
   })
 
 const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })

@@ -4,7 +4,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
-import { quoted } from "./internal/printable.ts"
+import { printable, quoted } from "./internal/printable.ts"
 
 const Texts = Schema.Array(Schema.String)
 const OptionalText = Schema.optional(Schema.String)
@@ -175,7 +175,7 @@ export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()(
   HttpApiSchema.annotations({ status: 403 })
 ) {
   override get message() {
-    return `expected scopes ${quoted(this.required)}, got ${quoted(this.granted)}`
+    return `expected scopes ${quoted(this.required.map(printable))}, got ${quoted(this.granted)}`
   }
 }
 

@@ -13,6 +13,7 @@ import * as Check from "./Check.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
+import { guardedKeys } from "./internal/guardedKeys.ts"
 import { quoted } from "./internal/printable.ts"
 import * as SignatureCache from "./internal/signatureCache.ts"
 import * as verifier from "./internal/verifier.ts"
@@ -103,20 +104,20 @@ export const layerJwt = (
         const cache = yield* signatureCache(options)
         const audience = yield* audienceCheck(options.acceptedAudiences, resource)
         const requiredClaims = options.requiredClaims ?? []
-        const checks = [
+        const claims = [
           Check.tokenType(...tokenTypes),
           Check.issuer(options.issuer),
           audience,
           Check.lifetime({ clockTolerance }),
           Check.bearer,
           // What asks for nothing is no step on every request's way.
-          ...(requiredClaims.length > 0 ? [Check.requiredClaims(requiredClaims)] : []),
-          ...(resource.requiredScopes.length > 0 ? [Check.scopes(resource.requiredScopes, resource)] : [])
+          ...(requiredClaims.length > 0 ? [Check.requiredClaims(requiredClaims)] : [])
         ]
+        const scopes = resource.requiredScopes.length > 0 ? [Check.scopes(resource.requiredScopes, resource)] : []
         yield* announce(options, resource)
         return TokenVerifier.of({
           resource: resource.resource,
-          verify: verifier.make(options.issuer, keySet, checks, cache)
+          verify: verifier.make(options.issuer, guardedKeys(keySet), { claims, scopes }, cache)
         })
       })
     )
@@ -159,26 +160,32 @@ const signatureCache = (options: JwtOptions) =>
     return SignatureCache.make<verifier.Remembered>({ bytes, entries })
   })
 
-const audiencesOf = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) => {
-  if (accepted === undefined) return resource.audiences
-  if (accepted.besideResource !== undefined) return [...resource.audiences, ...accepted.besideResource] as const
-  return accepted.insteadOfResource
+const audienceChoices: Readonly<Record<keyof AudienceChoices, true>> = {
+  besideResource: true,
+  insteadOfResource: true,
+  dangerouslyAcceptAnyAudience: true
 }
+
+const audiencesOf = (accepted: AcceptedAudiences, { audiences }: ProtectedResource["Type"]): Audiences =>
+  accepted.insteadOfResource ?? [...audiences, ...(accepted.besideResource ?? [])]
 
 const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) =>
   Effect.gen(function* () {
     if (accepted === undefined) return Check.audience(resource)
     const choices = Object.entries(accepted).filter(([, value]) => value !== undefined)
     const names = choices.map(([name]) => name).join(", ")
-    if (choices.length !== 1) return yield* ConfigurationError.make("acceptedAudiences", names, "is not one choice")
+    // Types do not stop what comes from a configuration file, and a choice that nobody knows must not be the weakest.
+    if (!Object.hasOwn(audienceChoices, names)) {
+      return yield* ConfigurationError.make("acceptedAudiences", names, "is not one choice")
+    }
     const option = `acceptedAudiences.${names}`
     const given: ReadonlyArray<string> = choices.flatMap(([, value]) => value)
     // An empty list or name here is an unset environment variable more often than a decision.
     if (given.length === 0) return yield* ConfigurationError.make(option, "", "is empty")
     const blank = given.find((value) => value.trim() === "")
     if (blank !== undefined) return yield* ConfigurationError.make(option, blank, "is blank")
-    const audiences = audiencesOf(accepted, resource)
-    return audiences === undefined ? Effect.succeed<Jwt.Jwt> : Check.audience({ audiences })
+    if (accepted.dangerouslyAcceptAnyAudience !== undefined) return Effect.succeed<Jwt.Jwt>
+    return Check.audience({ audiences: audiencesOf(accepted, resource) })
   })
 
 const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
@@ -187,10 +194,9 @@ const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
   if (reason !== undefined) {
     return Effect.logWarning(`Access tokens of ${options.issuer} are accepted FOR ANY AUDIENCE, because: ${reason}`)
   }
-  const audiences = audiencesOf(accepted, resource) ?? []
   const hint = options.registrationHint === undefined ? "" : ` (${options.registrationHint})`
   // A bare origin is accepted in two spellings, but an operator registers the one that is advertised.
-  return accepted === undefined
-    ? Effect.logInfo(`Access tokens are accepted for aud=${resource.resource}${hint}`)
-    : Effect.logInfo(`Access tokens are accepted for aud in ${quoted(audiences)}; the resource is ${resource.resource}`)
+  if (accepted === undefined) return Effect.logInfo(`Access tokens are accepted for aud=${resource.resource}${hint}`)
+  const audiences = quoted(audiencesOf(accepted, resource))
+  return Effect.logInfo(`Access tokens are accepted for aud in ${audiences}; the resource is ${resource.resource}`)
 }

@@ -107,6 +107,24 @@ describe("discover", () => {
     })
   )
 
+  it.effect("waits 5 seconds for all places together", () =>
+    Effect.gen(function* () {
+      let release = (_: Response) => {}
+      const slow = new Promise<Response>((resolve) => (release = resolve))
+      const net = issuer.network((url) => (url === oauth ? slow : new Promise(() => {})))
+      const fiber = yield* Effect.fork(discover(net))
+      yield* TestClock.adjust("4 seconds")
+      release(status(404))
+      while (net.requests.length < 2) yield* Effect.promise(() => new Promise(setImmediate))
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toMatchObject({
+        _tag: "Left",
+        left: { reason: `the metadata of "${tenant}" did not answer within 5s` }
+      })
+      expect(urls(net)).toStrictEqual([oauth, appended])
+    })
+  )
+
   it.effect("tells of the last place when none has metadata", () =>
     Effect.gen(function* () {
       const net = issuer.network(() => status(404))

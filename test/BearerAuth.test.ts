@@ -414,6 +414,10 @@ describe("BearerAuth.credentials", () => {
     [undefined, undefined, new TokenMissing()],
     ["Basic bearer", undefined, new TokenMissing()],
     ["Bearer abc", undefined, "abc"],
+    ["Basic eA==, Bearer abc", undefined, new CredentialsMalformed({ reason: notOne })],
+    ["Basic eA==,bearer abc", undefined, new CredentialsMalformed({ reason: notOne })],
+    ["Basic eA==, Bearer-like abc", undefined, new TokenMissing()],
+    ["Basic eA==, xBearer abc", undefined, new TokenMissing()],
     ["Bearer a b", undefined, new CredentialsMalformed({ reason: notOne })],
     ["Bearer abc", ["Host", "127.0.0.1", "Authorization", "Bearer abc", "X-Note", "authorization"], "abc"],
     ["Bearer abc", ["Authorization", "Bearer abc", "If-None-Match", "*", "Last-Modified", "now"], "abc"],
@@ -486,6 +490,41 @@ describe("AccessToken.requireScopes", () => {
       ])
     })
   )
+})
+
+describe("a ScopeMissing whose scopes a handler made of its request", () => {
+  const Route = ProtectedResource.add("GET", "/", (request) =>
+    Effect.as(
+      AccessToken.requireScopes("admin", `${decodeURIComponent(request.url.split("?")[1] ?? "")}`),
+      HttpServerResponse.empty()
+    )
+  ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+
+  for (const [what, scope, inChallenge, shown] of [
+    ["a scope", "notes:7", " notes:7", "notes:7"],
+    ["a quote", 'x", error="invalid_token', "", "x\\u0022, error=\\u0022invalid_token"],
+    ["a backslash", "a\\b", "", "a\\u005cb"],
+    ["a space", "a b", "", "a b"],
+    ["line breaks", "a\r\nX-Evil: 1", "", "a\\u000d\\u000aX-Evil: 1"],
+    ["letters from elsewhere", "é", "", "\\u00e9"],
+    ["nothing", "", "", ""],
+    ["offline_access", "offline_access", "", "offline_access"]
+  ] as const) {
+    it.scopedLive(`is answered with a challenge of scopes alone: ${what}`, () =>
+      Effect.gen(function* () {
+        const { lines, url } = yield* serve(Route)
+        lines.length = 0
+        const response = yield* get(`${url}/mcp?${encodeURIComponent(scope)}`, bearer(yield* mint()))
+        expect([response.status, response.headers.get("www-authenticate")]).toEqual([
+          403,
+          challenge("insufficient_scope", "The access token lacks a required scope", `mcp:tools admin${inChallenge}`)
+        ])
+        expect(lines.map(({ message }) => message)).toEqual([
+          `Request rejected: expected scopes "admin", "${shown}", got "mcp:tools"`
+        ])
+      })
+    )
+  }
 })
 
 describe("a hierarchy of scopes", () => {

@@ -89,6 +89,16 @@ describe("BearerAuthWeb.make", () => {
     })
   )
 
+  it.scopedLive("answers credentials of two schemes with 400", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(Auth)
+      const { authorization } = Testing.bearer(yield* mint())
+      expect(
+        yield* raw(port, "GET /mcp HTTP/1.1", "Authorization: Basic eA==", `Authorization: ${authorization}`)
+      ).toEqual({ status: 400, challenge: challenge("invalid_request", "The Authorization header is malformed") })
+    })
+  )
+
   it.scopedLive("answers an outage with 503 and Retry-After, and no challenge", () =>
     Effect.gen(function* () {
       const { lines, url } = yield* serve(AuthDown)

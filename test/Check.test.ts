@@ -51,6 +51,25 @@ describe("tokenType", () => {
   )
 })
 
+describe("what was not configured", () => {
+  it.effect("is not the issuer, or the audience, of a token without one", () =>
+    Effect.gen(function* () {
+      const unset = undefined as never
+      expect(yield* outcome(Check.issuer(unset), withClaims({}))).toEqual(new IssuerMismatch({ expected: "undefined" }))
+      expect(yield* outcome(Check.audience({ audiences: [unset] }), withClaims({}))).toMatchObject({
+        _tag: "AudienceMismatch",
+        expected: [],
+        actual: []
+      })
+      expect(yield* outcome(Check.audience({ audiences: [unset] }), withClaims({ aud: "a" }))).toMatchObject({
+        _tag: "AudienceMismatch",
+        expected: [],
+        actual: ["a"]
+      })
+    })
+  )
+})
+
 describe("issuer", () => {
   const expected = "https://as.example"
   const check = Check.issuer(expected)

@@ -5,6 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as jose from "jose"
+import { constants, createHash, KeyObject, privateEncrypt } from "node:crypto"
 import * as Jwt from "../src/Jwt.ts"
 import * as KeySet from "../src/KeySet.ts"
 import * as TokenError from "../src/TokenError.ts"
@@ -103,6 +104,8 @@ describe("the segments of a token", () => {
     ["a slash", async () => (await good()).replace(/.$/, "/")],
     ["a character from elsewhere", async () => (await good()).replace(/.$/, "é")],
     ["the mixed serialization", async () => JSON.stringify({ token: await good() })],
+    ["a header of a length that no bytes have", async () => (await good()).replace(/^[^.]+/, "AAAAA")],
+    ["stray last bits in the header", async () => (await good()).replace(/^[^.]+/, withStrayBits)],
     ["a length that no bytes have", async () => (await good()).replace(/[^.]+$/, "AAAAA")],
     ["stray last bits in the signature", async () => (await good()).replace(/[^.]+$/, withStrayBits)],
     [
@@ -179,9 +182,11 @@ describe("the header and the payload", () => {
     ["an empty crit", () => signed({ crit: [] })],
     ["a crit of null", () => signed({ crit: null })],
     ["a crit that is no list", () => signed({ crit: "exp" })],
+    ["crit before it looks at kid", () => signed({ crit: ["x"], kid: 1 })],
     ["crit before it looks at the signature", async () => (await signed({ crit: ["exp"] })).replace(/[^.]+$/, "AAAA")]
   ])
   refuses(new AlgorithmNotAllowed({ expected: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"], actual: "none" }), [
+    ["alg none before it looks at crit and kid", () => signed({ alg: "none", crit: ["x"], kid: 1 })],
     ["alg twice where the last is none", () => signed('{"alg":"ES256","kid":"es256","alg":"none"}')]
   ])
   takes([
@@ -211,10 +216,37 @@ describe("the signature", () => {
     return Buffer.concat([signature.slice(0, 32), Buffer.from(s.toString(16).padStart(64, "0"), "hex").reverse()])
   }
 
+  /** A token whose RSA signature is this block, encrypted with the private key as it is. */
+  const withBlock = async (block: (input: string) => Uint8Array) => {
+    const key = KeyObject.from((await keyFor("RS256")).privateKey)
+    return withSignature("RS256", (_, input) =>
+      privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, block(input))
+    )
+  }
+  const digest = (algorithm: string, input: string) => createHash(algorithm).update(input).digest()
+  // DigestInfo without its digest (RFC 8017 section 9.2, note 1).
+  const sha1 = Buffer.from("3021300906052b0e03021a05000414", "hex")
+  const sha256 = Buffer.from("3031300d060960864801650304020105000420", "hex")
+  const padded = (info: Buffer, hash: Buffer) =>
+    Buffer.concat([Buffer.of(0, 1), Buffer.alloc(256 - 3 - info.length - hash.length, 0xff), Buffer.of(0), info, hash])
+  /** What a verifier takes that does not ask how long the padding is: with it, small exponents can be forged. */
+  const shortPadding = (input: string) => {
+    const start = Buffer.concat([Buffer.of(0, 1), Buffer.alloc(8, 0xff), Buffer.of(0), sha256, digest("sha256", input)])
+    return Buffer.concat([start, Buffer.alloc(256 - start.length, 0x5a)])
+  }
+
+  takes([
+    ["an RSA signature of the block it should be", () => withBlock((input) => padded(sha256, digest("sha256", input)))]
+  ])
+
   refuses(new SignatureInvalid(), [
     [
       "the signature of other claims",
       async () => (await good()).replace(/\.[^.]+\./, `.${encode('{"sub":"admin"}')}.`)
+    ],
+    [
+      "a signature that does not hold before it looks at the payload",
+      async () => (await good()).replace(/\.[^.]+\./, `.${encode("[]")}.`)
     ],
     ["the signature of another header", async () => (await good()).replace(/^[^.]+/, encode('{"alg":"ES256"}'))],
     ["an ECDSA signature of 1 byte", () => withSignature("ES256", () => new Uint8Array(1))],
@@ -234,6 +266,8 @@ describe("the signature", () => {
     ],
     ["an RSA signature of zeros", () => withSignature("RS256", () => new Uint8Array(256))],
     ["an RSA signature of 1", () => withSignature("RS256", () => new Uint8Array(256).fill(1, 255))],
+    ["an RSA signature whose padding is short and followed by what anyone may choose", () => withBlock(shortPadding)],
+    ["an RSA signature of a SHA-1 digest", () => withBlock((input) => padded(sha1, digest("sha1", input)))],
     ["an EdDSA signature of 63 bytes", () => withSignature("EdDSA", (signature) => signature.slice(0, 63))],
     ["an EdDSA signature of zeros", () => withSignature("EdDSA", () => new Uint8Array(64))],
     ["an EdDSA signature with S + L", () => withSignature("EdDSA", plusOrder)],
@@ -248,4 +282,22 @@ describe("the signature", () => {
       }
     ]
   ])
+})
+
+describe("an Ed25519 key of small order", () => {
+  it.effect("verifies nothing, though anyone can write a signature that holds under it", () =>
+    Effect.gen(function* () {
+      const identity = `AQ${"A".repeat(41)}`
+      const { jwk } = yield* Effect.promise(() => keyFor("ES256"))
+      const weak = { kty: "OKP", crv: "Ed25519", kid: "weak", x: identity }
+      const header = encode('{"alg":"EdDSA","typ":"at+jwt","kid":"weak"}')
+      // R is the identity, too, and S is 0: they hold for every message.
+      const forged = `${header}.${encode('{"sub":"admin"}')}.${identity}${"A".repeat(43)}`
+      const error = yield* Jwt.verify(Redacted.make(forged)).pipe(
+        Effect.flip,
+        Effect.provide(KeySet.layerLocal({ jwks: { keys: [jwk, weak] } }))
+      )
+      expect(error).toEqual(new TokenError.KeyNotFound({ algorithm: "EdDSA", keyId: "weak" }))
+    })
+  )
 })

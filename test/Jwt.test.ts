@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as jose from "jose"
 import { createHash } from "node:crypto"
+import { guardedKeys } from "../src/internal/guardedKeys.ts"
 import * as Jwt from "../src/Jwt.ts"
 import * as KeySet from "../src/KeySet.ts"
 import * as TokenError from "../src/TokenError.ts"
@@ -252,7 +253,8 @@ describe("verify", () => {
 
     it.effect("fails with SignatureInvalid if no key says yes, whether it says no, throws or rejects", () =>
       Effect.gen(function* () {
-        for (const no of [() => false, () => Promise.resolve(false), thrown, rejected]) {
+        const truthy = () => Promise.resolve("yes" as never)
+        for (const no of [() => false, () => Promise.resolve(false), thrown, rejected, truthy]) {
           expect(yield* Effect.flip(given(() => keys(no)))).toEqual(new SignatureInvalid())
         }
       })
@@ -262,6 +264,26 @@ describe("verify", () => {
       Effect.gen(function* () {
         const outage = new TokenError.VerificationUnavailable({ reason: "down", retryAfter: 5 })
         expect(yield* Effect.flip(given(() => outage))).toBe(outage)
+      })
+    )
+
+    it.effect("may break in ways of its own, which is an outage and nobody's bad token", () =>
+      Effect.gen(function* () {
+        const outage = new TokenError.VerificationUnavailable({ reason: "the key set broke", retryAfter: 30 })
+        const throws = () => {
+          throw new Error("on purpose")
+        }
+        for (const find of [
+          throws,
+          () => Effect.dieMessage("on purpose"),
+          () => Effect.promise(() => Promise.reject(1))
+        ]) {
+          expect(yield* Effect.flip(given(find))).toEqual(outage)
+        }
+        const find = () => keys(() => true)
+        const keySet = guardedKeys({ algorithms: new Set(["ES256"] as const), find, findNow: throws })
+        const token = Redacted.value(yield* mint())
+        expect((yield* Jwt.verifyWith(keySet, token, 5)).jwt.algorithm).toBe("ES256")
       })
     )
 

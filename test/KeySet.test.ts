@@ -100,7 +100,7 @@ describe("findNow", () => {
 })
 
 describe("the metric of fetches", () => {
-  it.effect("counts what was loaded and what failed", () =>
+  it.effect("counts what was loaded, what failed, and what was not asked for within the cooldown", () =>
     Effect.gen(function* () {
       const count = Effect.map(Metric.value(keySetRefreshes), ({ occurrences }) => new Map(occurrences))
       const before = yield* count
@@ -110,9 +110,12 @@ describe("the metric of fetches", () => {
         expect(yield* outcome(es256!)).toMatchObject({ _tag: "VerificationUnavailable" })
         yield* TestClock.adjust("30 seconds")
         expect(yield* outcome(es256!)).toBe("verified")
+        for (let i = 0; i < 3; i++) {
+          expect(yield* outcome({ ...es256!, keyId: "x" })).toStrictEqual(keyNotFound("ES256", "x"))
+        }
       }).pipe(Effect.provide(remoteOf(net)))
       const added = [...(yield* count)].map(([name, times]) => [name, times - (before.get(name) ?? 0)])
-      expect(Object.fromEntries(added)).toEqual({ failed: 1, loaded: 1 })
+      expect(Object.fromEntries(added)).toEqual({ failed: 1, loaded: 1, suppressed: 3 })
     })
   )
 })
@@ -282,12 +285,30 @@ describe("the options of a remote key set", () => {
       it.effect(`are a configuration error with ${option} ${String(value)}`, () =>
         Effect.gen(function* () {
           expect(yield* buildError(remoteOf(noRequests, { [option]: value }))).toStrictEqual(
-            configurationError(option, shown, "is not a finite time above zero")
+            configurationError(
+              option,
+              shown,
+              `is not a finite time ${option === "usableFor" ? "longer than freshFor and cooldown" : "above zero"}`
+            )
           )
         })
       )
     }
   }
+
+  it.effect.each([
+    [{ usableFor: "10 minutes" }],
+    [{ freshFor: "1 minute", usableFor: "1 minute" }],
+    [{ freshFor: "1 second", usableFor: "30 seconds" }],
+    [{ freshFor: "25 hours" }]
+  ] as const)("are a configuration error where keys would run out before they are fetched again: %j", ([options]) =>
+    Effect.gen(function* () {
+      const usableFor = "usableFor" in options ? options.usableFor : "24 hours"
+      expect(yield* buildError(remoteOf(noRequests, options))).toStrictEqual(
+        configurationError("usableFor", usableFor, "is not a finite time longer than freshFor and cooldown")
+      )
+    })
+  )
 
   it.effect("may have an http URL on a loopback host", () =>
     Effect.gen(function* () {

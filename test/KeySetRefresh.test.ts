@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import { reporter } from "../src/internal/keyIndex.ts"
 import * as refreshing from "../src/internal/refreshing.ts"
 import * as Jwt from "../src/Jwt.ts"
 import * as KeySet from "../src/KeySet.ts"
@@ -624,6 +625,45 @@ describe("odd members of a key set", () => {
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
 
+  it.effect("are reported once from an issuer whose nodes do not agree, and whose keys come in any order", () => {
+    const [odd, good] = [{ ...first.jwk, use: "enc" }, second.jwk]
+    const logs = captureLogs()
+    const answers = [[secret, odd, good], [good], [good, odd, secret], [good, odd], [odd, good]]
+    const net = issuer.network(() => issuer.json({ keys: answers[net.requests.length % answers.length] }))
+    return Effect.gen(function* () {
+      for (let i = 0; i < 2 * answers.length; i++) {
+        expect(yield* outcome({ ...unknown })).toStrictEqual(keyNotFound)
+        yield* TestClock.adjust("30 seconds")
+      }
+      expect(net.requests.length).toBe(2 * answers.length)
+      expect(logs.lines.map((line) => line.slice(0, 4)).sort()).toStrictEqual(["ERRO", "INFO"])
+    }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
+  })
+
+  it.effect("are reported again after twenty other kinds of trouble: what is remembered is bounded", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const report = reporter("jwks")
+      const trouble = (kind: number) => report([{ key: "key 1", reason: `odd (${kind})`, secret: false }])
+      for (let kind = 0; kind < 20; kind++) yield* trouble(kind)
+      yield* trouble(0)
+      expect(logs.lines.length).toBe(20)
+      yield* trouble(20)
+      yield* trouble(0)
+      expect(logs.lines.slice(20)).toStrictEqual(
+        [20, 0].map((kind) => `INFO Not all keys of jwks are in order: key 1 is odd (${kind})`)
+      )
+    }).pipe(Effect.provide(logs.layer))
+  })
+
+  it.effect("are reported of keys that are given by value, too", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      yield* Layer.build(KeySet.layerLocal({ jwks: { keys: [first.jwk, { ...first.jwk, use: "enc" }] } }))
+      expect(logs.lines).toStrictEqual(["INFO Not all keys of jwks are in order: key 2 is not for signatures (use)"])
+    }).pipe(Effect.scoped, Effect.provide(logs.layer))
+  })
+
   it.effect("are reported as an error even when a private one comes late after many that are merely odd", () => {
     const odd = Array.from({ length: 30 }, () => 0)
     const net = issuer.network(() => issuer.json({ keys: [...odd, second.jwk] }))
@@ -636,8 +676,8 @@ describe("odd members of a key set", () => {
       const shown = (count: number) =>
         Array.from({ length: count }, (_, i) => `key ${i + 1} is not an object`).join("; ")
       expect(logs.lines).toStrictEqual([
-        `INFO Not all keys of ${jwksUri} are in order: ${shown(20)}`,
-        `ERROR The issuer publishes secret key material at ${jwksUri}: key 32 is private material; ${shown(19)}`
+        `INFO Not all keys of ${jwksUri} are in order: ${shown(20)}; 10 more`,
+        `ERROR The issuer publishes secret key material at ${jwksUri}: key 32 is private material; ${shown(19)}; 11 more`
       ])
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
@@ -679,6 +719,63 @@ describe("layerDiscovery", () => {
   })
 })
 
+describe("a jwks_uri that is of no use any more", () => {
+  const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
+  const moved = `${issuer.issuer}/moved`
+  const discovered = (net: issuer.Network) =>
+    KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
+  const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
+
+  for (const [what, body, reason] of [
+    ["an empty object", {}, "has no keys"],
+    ["an empty key set", { keys: [] }, "has no usable key"],
+    ["too many keys", { keys: Array.from({ length: 1001 }, () => first.jwk) }, "has over 1000 keys"]
+  ] as const) {
+    it.effect(`is looked up anew when it answers ${what}`, () => {
+      const net = issuer.network(issuer.publishes(first))
+      return Effect.gen(function* () {
+        expect(yield* outcome(first)).toBe("verified")
+        net.answer = (url) => {
+          if (url === metadataUrl) return issuer.json({ issuer: issuer.issuer, jwks_uri: moved })
+          return url === moved ? jwks(second) : issuer.json(body)
+        }
+        yield* TestClock.adjust("30 seconds")
+        expect(yield* outcome(second)).toStrictEqual(unavailable(`the key set of ${issuer.issuer} ${reason}`, 30))
+        yield* TestClock.adjust("30 seconds")
+        expect(yield* outcome(second)).toBe("verified")
+        expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, jwksUri, metadataUrl, moved])
+      }).pipe(Effect.provide(discovered(net)))
+    })
+  }
+
+  it.effect("is looked up anew with the refresh after 10 minutes, though it still answers", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = (url) => {
+        if (url === metadataUrl) return issuer.json({ issuer: issuer.issuer, jwks_uri: moved })
+        return url === moved ? jwks(second) : jwks(first)
+      }
+      yield* TestClock.adjust(Duration.subtract(Duration.minutes(10), Duration.millis(1)))
+      expect(yield* outcome({ ...unknown })).toStrictEqual(keyNotFound)
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(second)).toBe("verified")
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, jwksUri, metadataUrl, moved])
+    }).pipe(Effect.provide(discovered(net)))
+  })
+
+  it.effect("is used on while the metadata cannot be had", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      net.answer = (url) => (url === jwksUri ? jwks(second) : down())
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* outcome(second)).toBe("verified")
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, metadataUrl, jwksUri])
+    }).pipe(Effect.provide(discovered(net)))
+  })
+})
+
 describe("fresh", () => {
   const freshAt = (options: { readonly freshFor: Duration.DurationInput; readonly maxAgeMillis?: number }) =>
     Effect.gen(function* () {
@@ -693,11 +790,10 @@ describe("fresh", () => {
       return [59_999, 60_000, 299_999, 300_000].filter((now) => fresh(now) === "value")
     })
 
-  it.scoped("is the value until it is stale, and never past its hard age", () =>
+  it.scoped("is the value until it is stale", () =>
     Effect.gen(function* () {
       expect(yield* freshAt({ freshFor: "1 minute" })).toEqual([59_999])
       expect(yield* freshAt({ freshFor: "2 minutes", maxAgeMillis: 60_000 })).toEqual([59_999])
-      expect(yield* freshAt({ freshFor: "10 minutes" })).toEqual([59_999, 60_000, 299_999])
     })
   )
 })

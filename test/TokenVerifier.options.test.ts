@@ -85,6 +85,8 @@ describe("acceptedAudiences", () => {
 
   it.effect.each<{ given: object; option: string; value: string; reason: string }>([
     { given: {}, option: "", value: "", reason: "is not one choice" },
+    { given: { insteadOf: ["a"] }, option: "", value: "insteadOf", reason: "is not one choice" },
+    { given: { constructor: "a" }, option: "", value: "constructor", reason: "is not one choice" },
     { given: { insteadOfResource: undefined }, option: "", value: "", reason: "is not one choice" },
     { given: { besideResource: [] }, option: ".besideResource", value: "", reason: "is empty" },
     { given: { besideResource: ["a", ""] }, option: ".besideResource", value: "", reason: "is blank" },

@@ -26,6 +26,21 @@ const bytes = (length: number, first = 0x80, last = 0x01) => {
 const rsa = { kty: "RSA", kid: "rsa", n: bytes(256), e: "AQAB" }
 const ec = { kty: "EC", kid: "ec", crv: "P-256", x: bytes(32), y: bytes(32) }
 const okp = { kty: "OKP", kid: "okp", crv: "Ed25519", x: bytes(32) }
+/** The points of order 8 or less, with either sign of x. */
+const smallOrder = [
+  "00".repeat(32),
+  `01${"00".repeat(31)}`,
+  `ec${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(30)}7f`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+].flatMap((hex) => {
+  const point = Buffer.from(hex, "hex")
+  const mirrored = Buffer.from(point)
+  mirrored[31]! |= 0x80
+  return [point, mirrored].map((one) => jose.base64url.encode(one))
+})
 const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 
 describe("isAlgorithm", () => {
@@ -130,6 +145,7 @@ describe("judge", () => {
     ["a short P-521 x", { ...ec, crv: "P-521", x: bytes(65), y: bytes(66) }, "a malformed P-521 key"],
     ["a short Ed25519 x", { ...okp, x: bytes(31) }, "a malformed Ed25519 key"],
     ["an Ed25519 x that is an array", { ...okp, x: [okp.x] }, "a malformed Ed25519 key"],
+    ...smallOrder.map((x) => [`the Ed25519 point ${x}`, { ...okp, x }, "an Ed25519 key of small order"] as const),
     ["members that are inherited", Object.create(ec), "for no allowed algorithm (kty, crv, alg)"]
   ]
   for (const [what, member, reason, isSecret] of unusable) {

@@ -234,6 +234,18 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
+  it.scopedLive("answers 502 for a document that can be read but not written", () =>
+    Effect.gen(function* () {
+      const levels = 200_000
+      const deep = `{"issuer":"${issuer}","x":${"[".repeat(levels)}${"]".repeat(levels)}}`
+      const net = network(() => new Response(deep))
+      const { url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      expect((yield* get(`${url}${wellKnown}`)).status).toBe(502)
+    })
+  )
+
   it.scopedLive("stands beside the resource's own metadata", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(

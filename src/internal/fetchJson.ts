@@ -45,7 +45,11 @@ export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Ef
     .pipe(
       withoutRedirects,
       // A client of the user's may take other statuses for errors.
-      Effect.catchAll((error) => ("response" in error ? Effect.succeed(error.response) : fail("cannot be reached"))),
+      Effect.catchAll((error) =>
+        error._tag === "ResponseError" && error.reason === "StatusCode"
+          ? Effect.succeed(error.response)
+          : fail("cannot be reached")
+      ),
       Effect.flatMap((response) =>
         response.status === 200
           ? Effect.map(readBody(response, fail), (body) => ({ body, maxAgeMillis: maxAge(response) }))
@@ -61,16 +65,18 @@ export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Ef
       ),
       // The deadline holds even where the client does not let itself be interrupted.
       Effect.disconnect,
-      Effect.timeoutFail({
-        duration: deadline,
-        onTimeout: (): FetchFailure => ({
-          reason: `${printable(url)} did not answer within ${Duration.format(deadline)}`
-        })
-      }),
+      withinDeadline(printable(url)),
       // A client of the user's may be broken in ways of its own; that is an outage, not our defect.
       Effect.catchAllDefect(() => fail("cannot be reached"))
     )
 }
+
+/** Fails what takes longer than one fetch may. */
+export const withinDeadline = (what: string) =>
+  Effect.timeoutFail({
+    duration: deadline,
+    onTimeout: (): FetchFailure => ({ reason: `${what} did not answer within ${Duration.format(deadline)}` })
+  })
 
 type Fail = (what: string) => Effect.Effect<never, FetchFailure>
 

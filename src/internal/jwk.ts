@@ -100,10 +100,29 @@ const rsaWeakness = (n: unknown, e: unknown): string | undefined => {
 
 const coordinateWeakness = (crv: string, x: unknown, y: unknown): string | undefined => {
   const length = coordinateBytes[crv]
-  const coordinates = crv === "Ed25519" ? [x] : [x, y]
-  return coordinates.every((coordinate) => bytesOf(coordinate)?.length === length)
-    ? undefined
-    : `a malformed ${crv} key`
+  const coordinates = (crv === "Ed25519" ? [x] : [x, y]).map(bytesOf)
+  if (coordinates.some((coordinate) => coordinate?.length !== length)) return `a malformed ${crv} key`
+  return crv === "Ed25519" && hasSmallOrder(coordinates[0]!) ? "an Ed25519 key of small order" : undefined
+}
+
+/**
+ * The y coordinates of the points whose order is 8 or less, 0, 1 and -1 among them, as far as 255 bits spell them (RFC 8032
+ * section 5.1.2). Under such a key a signature that anyone can write holds for every message, or for every eighth.
+ */
+const smallOrder = new Set([
+  `00${"00".repeat(30)}00`,
+  `01${"00".repeat(30)}00`,
+  `ec${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(30)}7f`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+])
+
+const hasSmallOrder = (point: Uint8Array): boolean => {
+  // The highest bit is the sign of x, and not y's.
+  const y = [...point.slice(0, 31), point[31]! & 0x7f]
+  return smallOrder.has(y.map((byte) => byte.toString(16).padStart(2, "0")).join(""))
 }
 
 const bitLength = (bytes: Uint8Array): number => {

@@ -65,17 +65,23 @@ export const make = (members: ReadonlyArray<unknown>, allowed: ReadonlySet<Algor
     return { index: index as Index, problems: problems as ReadonlyArray<Problem> }
   })
 
-/** Logs what is wrong with a set when that changes, and not at every refresh. */
+/** Problems that one line shows, and kinds of trouble that are remembered: how many there are is the issuer's to choose. */
+const shown = 20
+
+/** Logs what is wrong with a set once, and not at every refresh, in whatever order and from whichever node its keys come. */
 export const reporter = (source: string) => {
-  let reported = ""
+  const reported = new Set<string>()
   return (problems: ReadonlyArray<Problem>) =>
     Effect.suspend(() => {
+      const kind = [...new Set(problems.map(({ reason }) => reason))].sort().join("; ")
+      if (kind === "" || reported.has(kind)) return Effect.void
+      if (reported.size === shown) reported.clear()
+      reported.add(kind)
       const secrets = problems.filter((problem) => problem.secret)
       const others = problems.filter((problem) => !problem.secret)
-      const text = [...secrets, ...others].slice(0, 20).map(describe).join("; ")
-      if (text === reported) return Effect.void
-      reported = text
-      if (text === "") return Effect.void
+      const listed = [...secrets, ...others].slice(0, shown).map(describe)
+      const more = problems.length > shown ? [`${problems.length - shown} more`] : []
+      const text = [...listed, ...more].join("; ")
       const name = printable(source)
       return secrets.length > 0
         ? Effect.logError(`The issuer publishes secret key material at ${name}: ${text}`)

@@ -10,7 +10,7 @@ export const cacheLookups = Metric.frequency("oauth_signature_cache_lookups", {
   description: "Tokens whose signature was known to hold (hit), and others (miss)"
 })
 
-/** How fetches of key sets went: `loaded` or `failed`. */
+/** How fetches of key sets went: `loaded` or `failed`; or that one was asked for within the cooldown: `suppressed`. */
 export const keySetRefreshes = Metric.frequency("oauth_key_set_refreshes", {
-  description: "Fetches of key sets by outcome: loaded, failed"
+  description: "Fetches of key sets by outcome: loaded, failed, suppressed"
 })

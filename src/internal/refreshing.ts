@@ -36,7 +36,7 @@ export interface Loaded<A> {
 const longestRetryAfter = Duration.toMillis("10 minutes")
 
 /**
- * Keeps a remote value.
+ * Keeps a remote value. `usableFor` is the longest of its times.
  *
  * Its source is asked at most once per cooldown, whatever happens; after failures in a row the wait doubles, up to four
  * cooldowns, or lasts as long as `Retry-After` says, up to 10 minutes. A load belongs to the scope and not to its
@@ -47,6 +47,8 @@ export const make = <A>(options: {
   readonly freshFor: Duration.Duration
   readonly usableFor: Duration.Duration
   readonly cooldown: Duration.Duration
+  /** A load that was asked for within the cooldown, and did not take place. */
+  readonly onSuppressed?: Effect.Effect<void> | undefined
 }): Effect.Effect<Refreshing<A>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     const freshFor = Duration.toMillis(options.freshFor)
@@ -62,7 +64,7 @@ export const make = <A>(options: {
 
     const succeeded = ({ maxAgeMillis, value }: Loaded<A>, now: number): A => {
       // Below a cooldown, `nextLoadAt` is the bound.
-      current = { value, loadedAt: now, staleAt: now + Math.min(maxAgeMillis ?? freshFor, freshFor, usableFor) }
+      current = { value, loadedAt: now, staleAt: now + Math.min(maxAgeMillis ?? freshFor, freshFor) }
       nextLoadAt = now + cooldown
       failures = 0
       lastFailure = undefined
@@ -132,9 +134,12 @@ export const make = <A>(options: {
       renewed: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (pending !== undefined) return Deferred.await(pending)
         if (now >= nextLoadAt) return load
-        return current === undefined || lastFailure !== undefined
-          ? Effect.fail(unavailable(now))
-          : Effect.succeed(current.value)
+        return Effect.zipRight(
+          options.onSuppressed ?? Effect.void,
+          current === undefined || lastFailure !== undefined
+            ? Effect.fail(unavailable(now))
+            : Effect.succeed(current.value)
+        )
       })
     }
   })

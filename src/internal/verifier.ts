@@ -20,6 +20,12 @@ export interface Remembered {
   readonly accessToken: AccessToken["Type"]
 }
 
+/** The checks in their order. A token whose claims are of wrong types is bad, and not one that lacks scopes. */
+export interface Checks {
+  readonly claims: ReadonlyArray<Check<Rejection>>
+  readonly scopes: ReadonlyArray<Check<Rejection>>
+}
+
 type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
 
 /**
@@ -31,16 +37,19 @@ type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
 export const make = (
   issuer: string,
   keySet: KeySet["Type"],
-  checks: ReadonlyArray<Check<Rejection>>,
+  { claims, scopes }: Checks,
   cache: SignatureCache<Remembered>
 ): ((token: Redacted.Redacted) => Verdict) => {
+  const checks = [...claims, ...scopes]
   const verifyAnew = (token: string, now: number | undefined): Verdict =>
     andThen(Jwt.verifyWith(keySet, token, now), ({ jwt, key }, atOnce) =>
-      andThen(inOrder(checks, jwt, atOnce ? now : undefined), () =>
-        andThen(fromJwt(jwt), (accessToken) => {
-          cache.add(token, () => ({ jwt, key, accessToken: freeze(accessToken) }))
-          return Effect.succeed(accessToken)
-        })
+      andThen(inOrder(claims, jwt, atOnce ? now : undefined), () =>
+        andThen(fromJwt(jwt), (accessToken) =>
+          andThen(inOrder(scopes, jwt, undefined), () => {
+            cache.add(token, () => ({ jwt, key, accessToken: freeze(accessToken) }))
+            return Effect.succeed(accessToken)
+          })
+        )
       )
     )
 
