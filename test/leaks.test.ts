@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "@effect/vitest"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { AccessToken, BearerAuth, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as Cause from "effect/Cause"
@@ -10,7 +11,8 @@ import * as Redacted from "effect/Redacted"
 import * as Tracer from "effect/Tracer"
 import { inspect } from "node:util"
 import { generateKey, issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
-import { get, serve } from "./support/server.ts"
+import { Auth } from "./support/rejections.ts"
+import { capture, get, serve } from "./support/server.ts"
 
 const marker = "MARKER"
 /** What would break out of a line, paint a terminal or turn text around, with the marker behind it. */
@@ -32,18 +34,57 @@ const rejections: ReadonlyArray<readonly [string, () => Promise<Overrides>]> = [
   ["ScopeMissing", async () => ({ claims: { scope: hostile.replace(marker, ""), sub: marker } })]
 ]
 
-/** Every logger that Effect ships, each into the same list of texts. */
-const loggers = (texts: Array<string>) =>
-  Layer.mergeAll(
+/** What each logger wrote, and what the tracer saw: apart, for one that is silent must not hide behind the others. */
+const sinks = () => ({
+  json: new Array<string>(),
+  logfmt: new Array<string>(),
+  string: new Array<string>(),
+  structured: new Array<string>(),
+  prettyTty: new Array<string>(),
+  prettyBrowser: new Array<string>(),
+  spans: new Array<string>(),
+  /** What no logger wrote. */
+  console: new Array<string>()
+})
+
+type Sinks = ReturnType<typeof sinks>
+
+/** Every logger that Effect ships. */
+const loggers = (texts: Sinks) => {
+  // The pretty loggers write to the console, at once: whose turn it is says whose text it is.
+  let turn = texts.console
+  const pretty = (mode: "tty" | "browser", sink: Array<string>) => {
+    const logger = Logger.prettyLogger({ colors: false, mode })
+    return Logger.make<unknown, void>((options) => {
+      turn = sink
+      logger.log(options)
+      turn = texts.console
+    })
+  }
+  const spied = Layer.scopedDiscard(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const write = (...args: ReadonlyArray<unknown>) => void turn.push(args.map(String).join(" "))
+        for (const method of ["log", "group", "groupCollapsed", "info", "debug", "warn", "error", "trace"] as const) {
+          vi.spyOn(console, method).mockImplementation(write)
+        }
+      }),
+      () => Effect.sync(() => vi.restoreAllMocks())
+    )
+  )
+  const into = (sink: Array<string>) => (text: string) => void sink.push(text)
+  return Layer.mergeAll(
+    spied,
     Logger.minimumLogLevel(LogLevel.All),
     Logger.remove(Logger.defaultLogger),
-    ...[Logger.jsonLogger, Logger.logfmtLogger, Logger.stringLogger].map((logger) =>
-      Logger.add(Logger.map(logger, (text) => void texts.push(text)))
-    ),
-    Logger.add(Logger.map(Logger.structuredLogger, (line) => void texts.push(inspect(line, { depth: 9 })))),
-    Logger.add(Logger.prettyLogger({ colors: false, mode: "tty" })),
-    Logger.add(Logger.prettyLogger({ colors: false, mode: "browser" }))
+    Logger.add(Logger.map(Logger.jsonLogger, into(texts.json))),
+    Logger.add(Logger.map(Logger.logfmtLogger, into(texts.logfmt))),
+    Logger.add(Logger.map(Logger.stringLogger, into(texts.string))),
+    Logger.add(Logger.map(Logger.structuredLogger, (line) => into(texts.structured)(inspect(line, { depth: 9 })))),
+    Logger.add(pretty("tty", texts.prettyTty)),
+    Logger.add(pretty("browser", texts.prettyBrowser))
   )
+}
 
 /** Everything that a tracer gets to see. */
 const tracer = (texts: Array<string>) =>
@@ -68,7 +109,12 @@ const tracer = (texts: Array<string>) =>
           addLinks: () => {},
           end: (_time, exit) =>
             void texts.push(
-              exit._tag === "Success" ? inspect(exit) : Cause.pretty(exit.cause, { renderErrorCause: true })
+              exit._tag === "Failure"
+                ? Cause.pretty(exit.cause, { renderErrorCause: true })
+                : // What succeeded here is the token as handlers get it, which exporters do not read.
+                  name === "TokenVerifier.verify"
+                  ? exit._tag
+                  : inspect(exit)
             )
         }
       },
@@ -76,15 +122,30 @@ const tracer = (texts: Array<string>) =>
     })
   )
 
+/** Each of the sinks tells of the rejection, and neither they nor the answer repeat anything secret. */
+const expectNoLeak = (texts: Sinks, answered: string, tag: string, secrets: ReadonlyArray<string>) => {
+  const { console: unexpected, ...expected } = texts
+  expect(unexpected).toEqual([])
+  for (const [sink, written] of Object.entries({ ...expected, answered: [answered] })) {
+    const all = written.join("\n")
+    if (sink !== "answered") expect([sink, all]).toEqual([sink, expect.stringContaining(tag)])
+    for (const secret of secrets) expect([sink, all]).toEqual([sink, expect.not.stringContaining(secret)])
+    for (const text of written) {
+      expect(text.replaceAll(/\n( {2}|$)/g, "")).not.toMatch(
+        /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
+      )
+      expect(text).not.toMatch(/^INFO forged/m)
+    }
+  }
+}
+
+/** The marker, and enough of each segment of a token to know it by. */
+const secretsOf = (token: string) => [marker, ...token.split(".").map((segment) => segment.slice(0, 16))]
+
 describe("a rejected token", () => {
   it.scopedLive.each(rejections)("leaves nothing of itself in any log or span (%s)", ([tag, overrides]) =>
     Effect.gen(function* () {
-      const texts: Array<string> = []
-      const write = (...args: ReadonlyArray<unknown>) => void texts.push(args.map(String).join(" "))
-      for (const method of ["log", "group", "groupCollapsed", "info", "debug", "warn", "error", "trace"] as const) {
-        vi.spyOn(console, method).mockImplementation(write)
-      }
-      yield* Effect.addFinalizer(() => Effect.sync(() => vi.restoreAllMocks()))
+      const texts = sinks()
       const { jwk } = yield* Effect.promise(() => keyFor("ES256"))
       const { url } = yield* serve(
         ProtectedResource.add(
@@ -103,23 +164,62 @@ describe("a rejected token", () => {
             })
           )
         ),
-        Layer.merge(loggers(texts), tracer(texts))
+        Layer.merge(loggers(texts), tracer(texts.spans))
       )
-      texts.length = 0
+      for (const written of Object.values(texts)) written.length = 0
       const token = Redacted.value(yield* mint(yield* Effect.promise(overrides)))
       const response = yield* get(`${url}/`, { authorization: `Bearer ${token}` })
-      const answered = [...response.headers].flat().join("\n")
+      expectNoLeak(texts, [...response.headers].flat().join("\n"), tag, secretsOf(token))
+    })
+  )
+})
 
-      const all = [...texts, answered].join("\n")
-      expect(texts.filter((text) => text.includes(tag)).length).toBeGreaterThanOrEqual(5)
-      expect(all).not.toContain(marker)
-      for (const segment of token.split(".")) expect(all).not.toContain(segment.slice(0, 16))
-      for (const text of texts) {
-        expect(text.replaceAll(/\n( {2}|$)/g, "")).not.toMatch(
-          /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
-        )
-        expect(text).not.toMatch(/^INFO forged/m)
-      }
+/** What the edge alone, without a server around it, writes and answers: the error too, for some doors send it. */
+const refusedAtEdge = (authorization: string, options?: BearerAuth.Options) =>
+  Effect.gen(function* () {
+    const texts = sinks()
+    const request = HttpServerRequest.fromWeb(new Request(resource))
+    const asked = request.modify({
+      // A web Request would refuse the control characters itself.
+      headers: { ...request.headers, authorization } as typeof request.headers
+    })
+    const context = yield* Layer.build(Auth.pipe(Layer.provide(capture([]))))
+    const { authenticate, challenge } = yield* Effect.provide(BearerAuth.make(options), context)
+    const error = yield* authenticate(asked).pipe(
+      // Log lines are events of the span they are written in.
+      Effect.withSpan("request"),
+      Effect.flip,
+      Effect.provide(Layer.merge(loggers(texts), tracer(texts.spans)))
+    )
+    const { headers } = challenge(error)
+    return { texts, tag: error._tag, answered: [JSON.stringify(error), ...Object.values(headers)].join("\n") }
+  })
+
+describe("a header that is no bearer token", () => {
+  it.scopedLive.each([
+    `Bearer one ${marker}`,
+    `Bearer ${hostile}`,
+    `Bearer ${marker}${hostile}`,
+    `Bearer realm="${marker}"`,
+    `Basic ${marker}, Bearer ${marker}`
+  ])("leaves nothing of itself in any log, span, error or challenge (%j)", (authorization) =>
+    Effect.gen(function* () {
+      const { answered, tag, texts } = yield* refusedAtEdge(authorization)
+      expect(tag).toBe("CredentialsMalformed")
+      expectNoLeak(texts, answered, tag, [marker])
+    })
+  )
+})
+
+describe("a good token that lacks a scope of the operation", () => {
+  it.scopedLive("leaves nothing of itself in any log, span, error or challenge", () =>
+    Effect.gen(function* () {
+      const token = Redacted.value(yield* mint({ claims: { sub: marker } }))
+      const { answered, tag, texts } = yield* refusedAtEdge(`Bearer ${token}`, { scopes: ["admin"] })
+      expect(tag).toBe("ScopeMissing")
+      // The verifier accepted it: the edge alone refused.
+      expect(texts.spans).toContain("oauth.verdict='accepted'")
+      expectNoLeak(texts, answered, tag, secretsOf(token))
     })
   )
 })

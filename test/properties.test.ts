@@ -8,6 +8,8 @@ import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { issuer, keyFor, mint, resource, sign } from "./support/issuer.ts"
+import { Auth } from "./support/rejections.ts"
+import { capture, type Line } from "./support/server.ts"
 
 /** Everything that `Jwt.verify` may say of a token that no one minted. */
 const refusals = [
@@ -68,6 +70,12 @@ const header = FastCheck.record(
   { requiredKeys: [] }
 ).map((value) => Buffer.from(JSON.stringify(value)).toString("base64url"))
 
+/** A header that gets as far as the keys. */
+const plainHeader = FastCheck.record({
+  alg: FastCheck.constantFrom("ES256", "RS256"),
+  kid: FastCheck.constantFrom("es256", "another")
+}).map((value) => Buffer.from(JSON.stringify(value)).toString("base64url"))
+
 const part = FastCheck.oneof(segment, jsonSegment, header)
 
 describe("any string as a token", () => {
@@ -84,6 +92,21 @@ describe("any string as a token", () => {
   )
 })
 
+/** A request with a header that a web `Request` may well refuse to hold. */
+const requestWith = (authorization: string) => {
+  const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/"))
+  return request.modify({ headers: { ...request.headers, authorization } as typeof request.headers })
+}
+
+/** The same as a real `Request`, which trims it; none where it is not legal there. */
+const webRequestsWith = (authorization: string) => {
+  try {
+    return [HttpServerRequest.fromWeb(new Request("http://127.0.0.1/", { headers: { authorization } }))]
+  } catch {
+    return []
+  }
+}
+
 describe("any string as an Authorization header", () => {
   it.effect("is missing, malformed, or one token; never an exception", () =>
     holds(
@@ -94,11 +117,7 @@ describe("any string as an Authorization header", () => {
       ),
       (authorization) =>
         Effect.sync(() => {
-          const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/"))
-          const credentials = BearerAuth.credentials(
-            // A web Request would refuse most of these headers itself.
-            request.modify({ headers: { ...request.headers, authorization } as typeof request.headers })
-          )
+          const credentials = BearerAuth.credentials(requestWith(authorization))
           const said = Either.match(credentials, {
             onLeft: ({ _tag }): string => _tag,
             onRight: (token) => Redacted.value(token)
@@ -107,6 +126,58 @@ describe("any string as an Authorization header", () => {
         }),
       2000
     )
+  )
+
+  it.scopedLive("is refused by the whole edge with a typed error, one line and a well-formed challenge", () =>
+    Effect.gen(function* () {
+      const lines: Array<Line> = []
+      const edge = yield* Effect.provide(BearerAuth.make(), yield* Layer.build(Auth.pipe(Layer.provide(capture([])))))
+      const good = Redacted.value(yield* mint())
+      const attempts = [requestWith(`Bearer ${good}`), ...webRequestsWith(`Bearer ${good}`)]
+      expect(attempts.length).toBe(2)
+      for (const request of attempts) expect((yield* edge.authenticate(request)).subject).toBe("user-1")
+
+      // What is only space around the good token leaves it good.
+      const junk = anyText.filter((text) => /[^\t\n\r ]/.test(text))
+      const seen = new Set<string>()
+      const isRefused = (request: HttpServerRequest.HttpServerRequest) =>
+        Effect.gen(function* () {
+          lines.length = 0
+          const error = yield* Effect.flip(edge.authenticate(request)).pipe(
+            Effect.orDieWith(() => new Error("the token was accepted"))
+          )
+          seen.add(error._tag)
+          expect(["TokenMissing", "CredentialsMalformed", ...refusals]).toContain(error._tag)
+          const { headers, status } = edge.challenge(error)
+          expect(status).toBe(error._tag === "CredentialsMalformed" ? 400 : 401)
+          // RFC 9110 section 11.6.1, the values by RFC 6750 section 3.
+          expect(headers["www-authenticate"]).toMatch(
+            /^Bearer [a-z_]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*"(, [a-z_]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*")*$/
+          )
+          expect(lines.map(({ annotations }) => annotations["error"])).toEqual([error._tag])
+          expect(lines[0]?.message).toMatch(/^Request rejected: [\x20-\x7e]+$/)
+        })
+      yield* holds(
+        FastCheck.oneof(
+          anyText,
+          anyText.map((text) => `Bearer ${text}`),
+          segment.map((text) => `bearer   ${text}`),
+          FastCheck.tuple(part, part, part).map((parts) => `Bearer ${parts.join(".")}`),
+          FastCheck.tuple(FastCheck.oneof(header, plainHeader), jsonSegment, segment).map(
+            (parts) => `Bearer ${parts.join(".")}`
+          ),
+          junk.map((text) => `${text}Bearer ${good}`),
+          junk.map((text) => `Bearer ${text}${good}`),
+          junk.map((text) => `Bearer ${good}${text}`)
+        ),
+        (authorization) =>
+          Effect.forEach([requestWith(authorization), ...webRequestsWith(authorization)], isRefused).pipe(
+            Effect.provide(capture(lines))
+          ),
+        1000
+      )
+      expect([...seen].sort()).toEqual(["TokenMissing", "CredentialsMalformed", ...refusals].sort())
+    })
   )
 })
 
@@ -118,10 +189,11 @@ describe("any change of one bit of a good token", () => {
         expect(yield* verdict(token)).toBe("verified")
         const bytes = Buffer.from(token, "latin1")
         const verdicts = new Map<string, number>()
-        // Signature checks are slow: every bit of the ends of each segment, and every seventh of the rest.
+        // RSA tokens are long: every bit of the ends of each segment, and every seventh of the rest.
+        const sampled = algorithm === "RS256" || algorithm === "PS256"
         const boundaries = [0, token.indexOf("."), token.lastIndexOf("."), token.length - 1]
         for (let bit = 0; bit < bytes.length * 8; bit++) {
-          if (bit % 7 !== 0 && boundaries.every((boundary) => Math.abs(boundary - (bit >> 3)) > 2)) continue
+          if (sampled && bit % 7 !== 0 && boundaries.every((boundary) => Math.abs(boundary - (bit >> 3)) > 2)) continue
           const changed = Buffer.from(bytes)
           changed[bit >> 3]! ^= 1 << (bit & 7)
           const tag = yield* verdict(changed.toString("latin1"))
@@ -129,6 +201,8 @@ describe("any change of one bit of a good token", () => {
         }
         expect(refusals).toEqual(expect.arrayContaining([...verdicts.keys()]))
         expect(verdicts.get("SignatureInvalid")).toBeGreaterThan(50)
+        const tried = [...verdicts.values()].reduce((sum, count) => sum + count, 0)
+        expect(tried === bytes.length * 8).toBe(!sampled)
       })
     )
   }
