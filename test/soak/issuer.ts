@@ -1,11 +1,24 @@
 /**
- * An issuer that is never well for long: it answers, fails, hangs, lies and replaces its keys, a moment each.
+ * An issuer that answers, fails, hangs, lies and replaces its keys, a moment each; then it is well for a calm spell,
+ * and begins anew.
  */
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
 import { generateKey, type Key } from "../support/issuer.ts"
 
-const moods = ["good", "500", "hang", "good", "garbage", "slow", "endless", "redirect", "429", "good", "empty"] as const
+type Mood = "good" | "500" | "garbage" | "slow" | "endless" | "redirect" | "429" | "empty" | "hang"
+
+const early: ReadonlyArray<Mood> = ["good", "500", "garbage", "slow", "endless"]
+// Whoever waits for an answer sees none of the moods meanwhile: hanging comes last, so that the calm spell is the wait.
+const late: ReadonlyArray<Mood> = ["redirect", "good", "429", "good", "empty", "hang"]
+
+/** A key that was published for a whole calm spell. */
+export interface Calmed {
+  readonly key: Key
+  /** When the calm spell began. */
+  readonly since: number
+}
 
 export interface FlappingIssuer {
   readonly url: string
@@ -13,18 +26,28 @@ export interface FlappingIssuer {
   readonly stable: Key
   /** In every good answer until it is replaced. */
   rotating: Key
-  /** Replaced; with the time of the first good answer without it, once there was one. */
-  removed: { readonly key: Key; unpublishedAt: number | undefined }
+  /** The one that was replaced last: in no answer any more. */
+  removed: Key
+  /** Every key that replaced another. */
+  readonly rotated: ReadonlyArray<Key>
+  readonly calmed: ReadonlyArray<Calmed>
   readonly requests: () => number
   readonly stop: () => void
 }
 
-export const start = async (moodMillis: number): Promise<FlappingIssuer> => {
-  let mood = 0
+export const start = async (options: {
+  readonly moodMillis: number
+  readonly calmMillis: number
+}): Promise<FlappingIssuer> => {
+  const { calmMillis, moodMillis } = options
+  let mood: Mood = "good"
   let requests = 0
+  let stopped = false
+  const rotated: Array<Key> = []
+  const calmed: Array<Calmed> = []
   const server = createServer((_request, response) => {
     requests++
-    answers[moods[mood % moods.length]!](response)
+    answers[mood](response)
   })
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -32,24 +55,22 @@ export const start = async (moodMillis: number): Promise<FlappingIssuer> => {
     url,
     stable: await generateKey("ES256", "stable"),
     rotating: await generateKey("ES256", "rotating-0"),
-    removed: { key: await generateKey("ES256", "never"), unpublishedAt: undefined },
+    removed: await generateKey("ES256", "never"),
+    rotated,
+    calmed,
     requests: () => requests,
     stop: () => {
-      clearInterval(timer)
+      stopped = true
       server.close()
       server.closeAllConnections()
     }
   }
 
-  const publish = (response: ServerResponse) => {
-    const { removed } = issuer
-    const body = JSON.stringify({ keys: [issuer.stable.jwk, issuer.rotating.jwk] })
-    response.end(body, () => (removed.unpublishedAt ??= Date.now()))
-  }
-  const answers: { readonly [Mood in (typeof moods)[number]]: (response: ServerResponse) => void } = {
+  const publish = (response: ServerResponse) =>
+    void response.end(JSON.stringify({ keys: [issuer.stable.jwk, issuer.rotating.jwk] }))
+  const answers: { readonly [M in Mood]: (response: ServerResponse) => void } = {
     good: publish,
     "500": (response) => response.writeHead(500).end(),
-    hang: () => {},
     garbage: (response) => response.end("<html>{"),
     slow: (response) => void setTimeout(() => publish(response), moodMillis / 2),
     endless: (response) => {
@@ -58,17 +79,35 @@ export const start = async (moodMillis: number): Promise<FlappingIssuer> => {
     },
     redirect: (response) => response.writeHead(302, { location: `${url}/elsewhere` }).end(),
     "429": (response) => response.writeHead(429, { "retry-after": "1" }).end(),
-    empty: (response) => response.end('{"keys":[]}')
+    empty: (response) => response.end('{"keys":[]}'),
+    hang: () => {}
   }
 
-  let rotations = 0
-  const timer = setInterval(() => {
-    mood++
-    if (mood % moods.length !== 0) return
-    void generateKey("ES256", `rotating-${++rotations}`).then((key) => {
-      issuer.removed = { key: issuer.rotating, unpublishedAt: undefined }
-      issuer.rotating = key
-    })
-  }, moodMillis)
+  const flap = async (moods: ReadonlyArray<Mood>) => {
+    for (mood of moods) await sleep(moodMillis)
+  }
+  const rotate = async () => {
+    const key = await generateKey("ES256", `rotating-${rotated.length + 1}`)
+    // At once: no answer has both keys.
+    issuer.removed = issuer.rotating
+    issuer.rotating = key
+    rotated.push(key)
+  }
+  const calm = async () => {
+    mood = "good"
+    const since = Date.now()
+    await sleep(calmMillis)
+    if (!stopped) calmed.push({ key: issuer.rotating, since })
+  }
+  const live = async () => {
+    while (!stopped) {
+      await flap(early)
+      await rotate()
+      await flap(late)
+      await rotate()
+      await calm()
+    }
+  }
+  void live()
   return issuer
 }
