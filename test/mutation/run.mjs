@@ -11,19 +11,33 @@ const read = (path) => JSON.parse(readFileSync(path, "utf8"))
 
 const files = process.argv.slice(2)
 const started = Date.now()
-const temp = mkdtempSync(join(tmpdir(), "mutation-"))
-const fileName = join(temp, "report.json")
-let report
-try {
-  await new Stryker({
-    configFile: "test/mutation/stryker.config.json",
-    tempDirName: join(temp, "sandbox"),
-    jsonReporter: { fileName },
-    ...(files.length > 0 && { mutate: files })
-  }).runMutationTest()
-  report = read(fileName)
-} finally {
-  rmSync(temp, { recursive: true, force: true })
+const minutes = () => ((Date.now() - started) / 60_000).toFixed(1)
+
+/** Mutates these files, and gives each file's mutants. */
+const mutate = async (patterns) => {
+  const temp = mkdtempSync(join(tmpdir(), "mutation-"))
+  const fileName = join(temp, "report.json")
+  try {
+    await new Stryker({
+      configFile: "test/mutation/stryker.config.json",
+      tempDirName: join(temp, "sandbox"),
+      jsonReporter: { fileName },
+      mutate: patterns
+    }).runMutationTest()
+    return read(fileName).files
+  } finally {
+    rmSync(temp, { recursive: true, force: true })
+  }
+}
+
+/** Group by group, so that a crash of a test process costs one, which is tried once more, and not the whole half hour. */
+const groups =
+  files.length > 0 ? [files] : read(new URL("stryker.config.json", import.meta.url)).mutate.map((one) => [one])
+const report = { files: {} }
+for (const group of groups) {
+  const mutated = await mutate(group).catch(() => mutate(group))
+  Object.assign(report.files, mutated)
+  console.log(`${Object.keys(report.files).length} files after ${minutes()} minutes`)
 }
 
 /** Mutants that no test noticed, as survivors.json names them: by their line's text, so that they may move. */
@@ -85,9 +99,8 @@ list("Survivors that are explained", explained)
 list("Survivors without an explanation", unexplained)
 list("Explanations without a survivor", stale)
 
-const minutes = ((Date.now() - started) / 60_000).toFixed(1)
 console.log(
   `\n${score(total)} killed; ${explained.length} survivors explained, ${unexplained.length} not; ` +
-    `${stale.length} explanations stale; ${total.broken} mutants could not be run; ${minutes} minutes`
+    `${stale.length} explanations stale; ${total.broken} mutants could not be run; ${minutes()} minutes`
 )
 process.exit(unexplained.length + stale.length + total.broken > 0 ? 1 : 0)
