@@ -32,7 +32,7 @@ type Verdict = Effect.Effect<AccessToken["Type"], Rejection>
  * The pipeline: the signature, then the checks in their order.
  *
  * A token that all checks accepted twice is remembered. When it comes again, its signature is not checked again, as long as the
- * key that made it is still the issuer's; every check is.
+ * key that made it is still in the set, which each refresh makes anew; every check is.
  */
 export const make = (
   issuer: string,
