@@ -72,14 +72,14 @@ export const make = (
     return {
       authenticate: (request) =>
         Either.match(credentials(request), {
-          onLeft: (error) => refuse(error),
+          onLeft: (error) => refuse(error, Effect.succeed(describeCredentials(request))),
           onRight: (token) =>
             Effect.matchEffect(verifier.verify(token), {
-              onFailure: (error) => refuse(error, token),
+              onFailure: (error) => refuse(error, Jwt.describe(token)),
               onSuccess: (verified) => {
                 const accessToken = scopeHierarchy === undefined ? verified : { ...verified, scopeHierarchy }
                 const allowed = withScopes(accessToken, required)
-                if (!isDone(allowed)) return Effect.catchAll(allowed, (error) => refuse(error, token))
+                if (!isDone(allowed)) return Effect.catchAll(allowed, (error) => refuse(error, Jwt.describe(token)))
                 verdicts.unsafeUpdate("accepted", [])
                 return allowed
               }
@@ -87,7 +87,10 @@ export const make = (
         }),
       challenge: (error) => Challenge.make(error, resource, scopes),
       challengeHandler: (error) =>
-        Effect.as(logRejection(error), Challenge.make(error, resource, [...scopes, ...error.required]))
+        Effect.as(
+          logRejection(error, Effect.succeed({})),
+          Challenge.make(error, resource, [...scopes, ...error.required])
+        )
     }
   })
 
@@ -120,9 +123,21 @@ const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): nu
   return lines
 }
 
-const refuse = (error: TokenError, token?: Redacted.Redacted): Effect.Effect<never, TokenError> =>
+/** What may be logged of credentials that are not one bearer token: a scheme that is known, and the lines if they are several. */
+const describeCredentials = (request: HttpServerRequest.HttpServerRequest) => {
+  const given = /^[^\s,]+/.exec(request.headers["authorization"] ?? "")?.[0].toLowerCase()
+  const lines = authorizationLines(request)
+  return {
+    ...(given !== undefined && { scheme: schemes.find((scheme) => scheme.toLowerCase() === given) ?? "other" }),
+    ...(lines > 1 && { authorizationHeaders: lines })
+  }
+}
+
+const schemes = ["Basic", "Bearer", "Digest", "DPoP", "HOBA", "Mutual", "Negotiate", "OAuth"]
+
+const refuse = (error: TokenError, described: Effect.Effect<object>): Effect.Effect<never, TokenError> =>
   Metric.update(verdicts, error._tag).pipe(
-    Effect.zipRight(logRejection(error, token)),
+    Effect.zipRight(logRejection(error, described)),
     Effect.zipRight(Effect.fail(forAnyone(error)))
   )
 
@@ -132,9 +147,9 @@ const forAnyone = (error: TokenError): TokenError =>
     ? new VerificationUnavailable({ reason: "the token cannot be verified now", retryAfter: error.retryAfter })
     : error
 
-/** One line: the tag, the reason, and what may be shown of the token. */
-const logRejection = (error: TokenError, token?: Redacted.Redacted) =>
-  Effect.flatMap(token === undefined ? Effect.succeed({}) : Jwt.describe(token), (description) =>
+/** One line: the tag, the reason, and what may be shown of the token or of other credentials. */
+const logRejection = (error: TokenError, described: Effect.Effect<object>) =>
+  Effect.flatMap(described, (description) =>
     Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), `Request rejected: ${error.message}`).pipe(
       Effect.annotateLogs({ error: error._tag, ...description })
     )

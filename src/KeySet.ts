@@ -4,6 +4,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
 import * as JwksUri from "./internal/jwksUri.ts"
 import * as keyIndex from "./internal/keyIndex.ts"
 import { keySetRefreshes } from "./internal/metrics.ts"
+import { printable } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import type { VerificationUnavailable } from "./TokenError.ts"
@@ -188,6 +190,9 @@ const remote = (
       onSuppressed: Metric.update(keySetRefreshes, "suppressed"),
       ...times
     })
+    const tell = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.annotateLogs(Effect.logDebug(`No key of ${printable(source)} fits`), { ...keys.state(now) })
+    )
     return KeySet.of({
       algorithms,
       findNow: (header, now) => {
@@ -199,7 +204,7 @@ const remote = (
           const found = keyIndex.lookUp(index, header)
           if (found.length > 0 || keyIndex.hasKeyId(index, header)) return Effect.succeed(found)
           return Effect.map(keys.renewed, (renewed) => keyIndex.lookUp(renewed, header))
-        })
+        }).pipe(Effect.tap((found) => (found.length === 0 ? tell : Effect.void)))
     })
   })
 

@@ -62,7 +62,7 @@ describe("discover", () => {
     )
   }
 
-  const notAnObject = "did not answer a JSON object"
+  const notAnObject = (type: string) => `${oauth} did not answer a JSON object (content type ${type})`
   const stops: ReadonlyArray<readonly [what: string, answer: issuer.Answer, failure: object]> = [
     ["answers 429", () => status(429, { "retry-after": "7" }), { status: 429, retryAfterMillis: 7000 }],
     ["answers 503", () => status(503), { status: 503, retryAfterMillis: undefined }],
@@ -74,8 +74,8 @@ describe("discover", () => {
       { status: 302, retryAfterMillis: undefined }
     ],
     ["cannot be reached", () => "refuse", { reason: `${oauth} cannot be reached` }],
-    ["answers HTML", () => new Response("<!doctype html>"), { reason: `${oauth} ${notAnObject}` }],
-    ["answers an array", () => issuer.json([metadata]), { reason: `${oauth} ${notAnObject}` }],
+    ["answers HTML", () => new Response("<!doctype html>"), { reason: notAnObject("text/plain;charset=UTF-8") }],
+    ["answers an array", () => issuer.json([metadata]), { reason: notAnObject("application/json") }],
     [
       "answers an endless body",
       () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) })),

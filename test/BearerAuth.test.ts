@@ -205,16 +205,19 @@ describe("BearerAuth.layer", () => {
           `Bearer resource_metadata="${metadata}", scope="mcp:tools"`
         ])
       }
-      const line = { annotations: { error: "TokenMissing" }, level: "DEBUG" }
+      const line = { level: "DEBUG", message: "Request rejected: the request carries no bearer token" }
       expect(lines).toEqual(
-        Array(3).fill({ ...line, message: "Request rejected: the request carries no bearer token" })
+        [{}, { scheme: "Basic" }, { scheme: "other" }].map((scheme) => ({
+          ...line,
+          annotations: { error: "TokenMissing", ...scheme }
+        }))
       )
     })
   )
 
   it.scopedLive("answers CredentialsMalformed with 400 for everything RFC 6750 does not allow, on the raw socket", () =>
     Effect.gen(function* () {
-      const { port } = yield* serve(App)
+      const { lines, port } = yield* serve(App)
       const token = Redacted.value(yield* mint())
       const malformed = {
         status: 400,
@@ -237,6 +240,13 @@ describe("BearerAuth.layer", () => {
       ]) {
         expect([headers, yield* raw(port, "GET /mcp HTTP/1.1", ...headers)]).toEqual([headers, malformed])
       }
+      const error = "CredentialsMalformed"
+      expect(lines.slice(-4).map(({ annotations }) => annotations)).toEqual([
+        { error, scheme: "Bearer" },
+        { error, scheme: "Bearer", authorizationHeaders: 2 },
+        { error, scheme: "Bearer", authorizationHeaders: 2 },
+        { error, scheme: "Basic", authorizationHeaders: 2 }
+      ])
     })
   )
 

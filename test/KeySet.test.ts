@@ -120,6 +120,24 @@ describe("the metric of fetches", () => {
   )
 })
 
+describe("a token that no key fits", () => {
+  it.effect("is told of at Debug, with how the fetches went", () => {
+    const answers = [issuer.json({ keys: [es256!.jwk] }), issuer.json({ keys: [] })]
+    const net = issuer.network(() => answers.shift()!)
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      expect(yield* outcome(es256!)).toBe("verified")
+      expect(logs.lines).toEqual([])
+      yield* TestClock.adjust("12 seconds")
+      expect(yield* outcome({ ...es256!, keyId: "x" })).toStrictEqual(keyNotFound("ES256", "x"))
+      yield* TestClock.adjust("18 seconds")
+      expect(yield* outcome({ ...es256!, keyId: "x" })).toMatchObject({ _tag: "VerificationUnavailable" })
+      expect(logs.lines.filter((line) => line.startsWith("DEBUG"))).toEqual([`DEBUG No key of ${jwksUri} fits`])
+      expect(logs.annotations[0]).toEqual({ loads: 1, failures: 0, ageSeconds: 12 })
+    }).pipe(Effect.provide(remoteOf(net)), Effect.provide(logs.layer), Logger.withMinimumLogLevel(LogLevel.Debug))
+  })
+})
+
 describe("layerLocal", () => {
   it.effect("verifies tokens of its keys, and no other", () =>
     Effect.gen(function* () {

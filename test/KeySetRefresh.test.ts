@@ -404,7 +404,7 @@ describe("keys once fetched", () => {
         pull: (controller) => controller.error(new Error("reset"))
       })
     )
-  const notAnObject = `${jwksUri} did not answer a JSON object`
+  const notAnObject = (type: string) => `${jwksUri} did not answer a JSON object (content type ${type})`
   const bad: ReadonlyArray<readonly [what: string, answer: issuer.Answer, reason: string]> = [
     ["a refused connection", () => "refuse", `${jwksUri} cannot be reached`],
     ["a rejected promise", () => Promise.reject(new Error("broken")), `${jwksUri} cannot be reached`],
@@ -418,12 +418,24 @@ describe("keys once fetched", () => {
       `${jwksUri} answered 302`
     ],
     ["no body", () => new Response(null, { status: 200 }), `${jwksUri} broke off`],
-    ["an empty body", () => new Response("", { status: 200 }), notAnObject],
-    ["HTML with 200", () => new Response("<!doctype html><title>Sign in</title>", { status: 200 }), notAnObject],
-    ["truncated JSON", () => new Response(JSON.stringify({ keys: [first.jwk] }).slice(0, -2)), notAnObject],
-    ["bytes that are not UTF-8", () => new Response(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])), notAnObject],
-    ["an array", () => issuer.json([first.jwk]), notAnObject],
-    ["null", () => issuer.json(null), notAnObject],
+    ["an empty body", () => new Response("", { status: 200 }), notAnObject("text/plain;charset=UTF-8")],
+    [
+      "HTML with 200",
+      () => new Response("<!doctype html>", { headers: { "content-type": "text/html" } }),
+      notAnObject("text/html")
+    ],
+    [
+      "truncated JSON",
+      () => new Response(JSON.stringify({ keys: [first.jwk] }).slice(0, -2)),
+      notAnObject("text/plain;charset=UTF-8")
+    ],
+    [
+      "bytes that are not UTF-8",
+      () => new Response(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])),
+      notAnObject("none")
+    ],
+    ["an array", () => issuer.json([first.jwk]), notAnObject("application/json")],
+    ["null", () => issuer.json(null), notAnObject("application/json")],
     ["an empty object", () => issuer.json({}), `the key set of ${jwksUri} has no keys`],
     ["keys that are no array", () => issuer.json({ keys: first.jwk }), `the key set of ${jwksUri} has no keys`],
     ["an empty key set", () => issuer.json({ keys: [] }), `the key set of ${jwksUri} has no usable key`],
@@ -806,7 +818,9 @@ describe("a refresh that fails", () => {
       let down = false
       const { get } = yield* refreshing.make({
         load: Effect.suspend(() =>
-          down ? Effect.fail({ reason: "down" }) : Effect.succeed({ value: "value", maxAgeMillis: undefined })
+          down
+            ? Effect.delay(Effect.fail({ reason: "down" }), "250 millis")
+            : Effect.succeed({ value: "value", maxAgeMillis: undefined })
         ),
         freshFor: Duration.minutes(1),
         usableFor: Duration.minutes(5),
@@ -814,13 +828,17 @@ describe("a refresh that fails", () => {
       })
       yield* get
       down = true
-      yield* TestClock.adjust("299 seconds")
+      yield* TestClock.adjust("298750 millis")
       expect(yield* get).toBe("value")
+      yield* TestClock.adjust("250 millis")
       yield* turns
       const line = "WARN A refresh failed; what was loaded 4m 59s ago stays in use: down"
       expect(logs.lines).toEqual([line])
+      expect(logs.annotations).toEqual([{ loads: 2, failures: 1, ageSeconds: 299, tookMillis: 250 }])
       yield* TestClock.adjust("1 second")
-      expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("down", 2))
+      const waiting = yield* Effect.fork(Effect.flip(get))
+      yield* TestClock.adjust("250 millis")
+      expect({ ...(yield* Fiber.join(waiting)) }).toStrictEqual(unavailable("down", 2))
       expect(logs.lines).toEqual([line])
     }).pipe(Effect.provide(logs.layer))
   })

@@ -71,7 +71,7 @@ const repeat = (response: Http.ServerResponse, millis: number, chunk: string | B
 }
 
 const tooLong = "answered more than 1048576 bytes"
-const notAnObject = "did not answer a JSON object"
+const notAnObject = "did not answer a JSON object (content type none)"
 
 /** What the issuer does, and the reason that is given for it. */
 const hostile: ReadonlyArray<

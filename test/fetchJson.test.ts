@@ -47,7 +47,7 @@ describe("fetchJson", () => {
   ])("refuses %s", ([, bytes]) =>
     Effect.gen(function* () {
       expect(yield* fetched(new Response(Uint8Array.from(bytes)))).toMatchObject(
-        failed(`${url} did not answer a JSON object`)
+        failed(`${url} did not answer a JSON object (content type none)`)
       )
     })
   )

@@ -91,7 +91,10 @@ const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =
     }),
     Effect.flatMap(({ bytes, chunks }) => {
       const body = decodeObject(concat(chunks, bytes))
-      return body === undefined ? fail("did not answer a JSON object") : Effect.succeed(body)
+      const type = response.headers["content-type"] ?? "none"
+      return body === undefined
+        ? fail(`did not answer a JSON object (content type ${printable(type)})`)
+        : Effect.succeed(body)
     })
   )
 

@@ -24,6 +24,16 @@ export interface Refreshing<A> {
    * load failed: what the source would say is then not known.
    */
   readonly renewed: Effect.Effect<A, VerificationUnavailable>
+  /** How its loads went, for a log. */
+  readonly state: (now: number) => State
+}
+
+export interface State {
+  readonly loads: number
+  /** Failures in a row since a load succeeded. */
+  readonly failures: number
+  /** Since what is in use was loaded. */
+  readonly ageSeconds?: number
 }
 
 /** What a load brings: the value, and how long its source says it stays fresh. */
@@ -59,6 +69,7 @@ export const make = <A>(options: {
     let current: { readonly value: A; readonly loadedAt: number; readonly staleAt: number } | undefined
     let pending: Deferred.Deferred<A, VerificationUnavailable> | undefined
     let nextLoadAt = Number.NEGATIVE_INFINITY
+    let loads = 0
     let failures = 0
     let lastFailure: string | undefined
 
@@ -85,8 +96,15 @@ export const make = <A>(options: {
         retryAfter: Math.max(1, Math.ceil((nextLoadAt - now) / 1000))
       })
 
-    const settle = (exit: Exit.Exit<Loaded<A>, FetchFailure>, now: number) => {
+    const state = (now: number): State => ({
+      loads,
+      failures,
+      ...(current !== undefined && { ageSeconds: Math.floor((now - current.loadedAt) / 1000) })
+    })
+
+    const settle = (exit: Exit.Exit<Loaded<A>, FetchFailure>, took: Duration.Duration, now: number) => {
       pending = undefined
+      loads += 1
       if (Exit.isSuccess(exit)) return Effect.succeed(succeeded(exit.value, now))
       // A defect, or the end of the scope, is an outage to those who wait: nobody's token is bad.
       const failure = Option.getOrElse(Cause.failureOption(exit.cause), () => ({ reason: "the load broke off" }))
@@ -96,7 +114,9 @@ export const make = <A>(options: {
       }
       const age = Duration.format(Duration.millis(now - current.loadedAt))
       return Effect.zipRight(
-        Effect.logWarning(`A refresh failed; what was loaded ${age} ago stays in use: ${failure.reason}`),
+        Effect.logWarning(`A refresh failed; what was loaded ${age} ago stays in use: ${failure.reason}`).pipe(
+          Effect.annotateLogs({ ...state(now), tookMillis: Math.round(Duration.toMillis(took)) })
+        ),
         outage
       )
     }
@@ -109,8 +129,9 @@ export const make = <A>(options: {
         const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
         return Effect.interruptible(options.load).pipe(
           Effect.exit,
+          Effect.timed,
           Effect.zip(Clock.currentTimeMillis),
-          Effect.flatMap(([exit, now]) => settle(exit, now)),
+          Effect.flatMap(([[took, exit], now]) => settle(exit, took, now)),
           Effect.intoDeferred(deferred),
           Effect.forkIn(scope),
           Effect.as(deferred)
@@ -121,6 +142,7 @@ export const make = <A>(options: {
     const load = Effect.flatMap(start, Deferred.await)
 
     return {
+      state,
       fresh: (now) => (current !== undefined && now < current.staleAt ? current.value : undefined),
       get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         if (current !== undefined && now - current.loadedAt < usableFor) {

@@ -1,15 +1,22 @@
 /**
- * What a program logs, one line of level and text each.
+ * What a program logs, one line of level and text each, and what stands beside them.
  */
+import * as HashMap from "effect/HashMap"
 import type * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 
-export const captureLogs = (): { readonly lines: Array<string>; readonly layer: Layer.Layer<never> } => {
+export const captureLogs = (): {
+  readonly lines: Array<string>
+  readonly annotations: Array<object>
+  readonly layer: Layer.Layer<never>
+} => {
   const lines: Array<string> = []
+  const annotations: Array<object> = []
   const layer = Logger.add(
-    Logger.make(({ logLevel, message }) => {
+    Logger.make(({ annotations: beside, logLevel, message }) => {
+      annotations.push(Object.fromEntries(HashMap.toEntries(beside)))
       lines.push(`${logLevel.label} ${Array.isArray(message) ? message.join(" ") : String(message)}`)
     })
   )
-  return { lines, layer }
+  return { lines, annotations, layer }
 }
