@@ -26,9 +26,9 @@ export const metadataUrls = (issuer: string): readonly [string, ...Array<string>
 /**
  * Fetches an issuer's metadata.
  *
- * The next place is asked only where the one before answers 4xx, and not 429; 5 seconds in all. The document's `issuer` must be the configured one code
- * point by code point (RFC 8414 section 3.3). No other member is checked. Fails with the reason in words, which name
- * the URL and never repeat the answer but for its `issuer`.
+ * The next place is asked only where the one before answers 4xx, and not 429; 5 seconds in all. The document's `issuer` must
+ * be the configured one code point by code point (RFC 8414 section 3.3). No other member is checked. Fails with the reason
+ * in words, which name the URL and never repeat the answer but for its `issuer`.
  */
 export const discover = (client: HttpClient.HttpClient, issuer: string): Effect.Effect<Document, FetchFailure> => {
   const [first, ...rest] = metadataUrls(issuer)

@@ -11,10 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import express from "express"
-import type { AddressInfo } from "node:net"
 import { mint, resource } from "./support/issuer.ts"
 import { Auth, AuthDown, challenge, metadataUrl, refused, rejections, Resource, shown } from "./support/rejections.ts"
-import { capture, get, type Line, raw } from "./support/server.ts"
+import { capture, get, type Line, listen, raw } from "./support/server.ts"
 
 const versions = [
   { name: "BearerAuthMcpSdk", make: V1.make, requireBearerAuth: SdkV1.requireBearerAuth },
@@ -36,20 +35,7 @@ const serve = <E>(
     const app = express()
     app.use(auth.metadata)
     app.use(auth.path, protect(auth), (request, response) => void response.json(request.auth))
-    const server = yield* Effect.acquireRelease(
-      Effect.promise(
-        () =>
-          new Promise<ReturnType<typeof app.listen>>((done) => {
-            const server = app.listen(0, "127.0.0.1", () => done(server))
-          })
-      ),
-      (server) =>
-        Effect.sync(() => {
-          server.closeAllConnections()
-          server.close()
-        })
-    )
-    const { port } = server.address() as AddressInfo
+    const port = yield* listen(app)
     return { auth, lines, port, url: `http://127.0.0.1:${port}` }
   })
 

@@ -26,6 +26,12 @@ const jwksUri = `${issuer.issuer}/jwks`
 const keySetOver = (net: { readonly layer: Layer.Layer<HttpClient.HttpClient> }) =>
   KeySet.layerRemote({ jwksUri }).pipe(Layer.provide(net.layer))
 
+/** The same by discovery, and where that asks. */
+const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
+const discovered = (net: issuer.Network) =>
+  KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
+const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
+
 const outcome = (key: issuer.Key) =>
   Effect.flatMap(issuer.mint({ key }), Jwt.verify).pipe(
     Effect.match({ onSuccess: () => "verified" as const, onFailure: (error) => ({ ...error }) })
@@ -696,11 +702,6 @@ describe("odd members of a key set", () => {
 })
 
 describe("layerDiscovery", () => {
-  const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
-  const discovered = (net: issuer.Network) =>
-    KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
-  const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
-
   it.effect("is as lazy, and looks the jwks_uri up once", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
@@ -732,11 +733,7 @@ describe("layerDiscovery", () => {
 })
 
 describe("a jwks_uri that is of no use any more", () => {
-  const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
   const moved = `${issuer.issuer}/moved`
-  const discovered = (net: issuer.Network) =>
-    KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
-  const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
 
   for (const [what, body, reason] of [
     ["an empty object", {}, "has no keys"],

@@ -18,10 +18,9 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import express from "express"
-import type { AddressInfo } from "node:net"
 import { mint, resource } from "./support/issuer.ts"
 import { Auth, metadataUrl, refused, shown } from "./support/rejections.ts"
-import { capture, type Line, serve } from "./support/server.ts"
+import { capture, type Line, listen, serve } from "./support/server.ts"
 
 /** Sends a request with this query to what the door protects. */
 type Send = (query: string, init: RequestInit) => Promise<Response>
@@ -77,20 +76,7 @@ const sdk = (make: typeof BearerAuthMcpSdk.make) =>
     // Parsed before the door, the form is there to be read.
     app.use(express.urlencoded())
     app.use(edge.path, edge.requireBearerAuth(), (_request, response) => void response.send("user-1"))
-    const server = yield* Effect.acquireRelease(
-      Effect.promise(
-        () =>
-          new Promise<ReturnType<typeof app.listen>>((done) => {
-            const server = app.listen(0, "127.0.0.1", () => done(server))
-          })
-      ),
-      (server) =>
-        Effect.sync(() => {
-          server.closeAllConnections()
-          server.close()
-        })
-    )
-    const { port } = server.address() as AddressInfo
+    const port = yield* listen(app)
     return { lines, send: ((query, init) => fetch(`http://127.0.0.1:${port}/mcp${query}`, init)) satisfies Send }
   })
 

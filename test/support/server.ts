@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { createServer } from "node:http"
-import { connect } from "node:net"
+import { createServer, type RequestListener, type Server } from "node:http"
+import { type AddressInfo, connect } from "node:net"
 
 /** One line of a log. */
 export interface Line {
@@ -48,6 +48,22 @@ export const serve = <E, R>(app: Layer.Layer<never, E, R>, log?: Layer.Layer<nev
     }
   )
 }
+
+/** Listens with an app of another kind until the scope ends, and gives the port. */
+export const listen = (app: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.promise(
+      () =>
+        new Promise<Server>((done) => {
+          const server = createServer(app).listen(0, "127.0.0.1", () => done(server))
+        })
+    ),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
 
 export const get = (url: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
   Effect.promise(() => fetch(url, { headers, method }))
