@@ -106,30 +106,32 @@ describe("first use", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  const counted = Effect.gen(function* () {
-    let loads = 0
-    const { get } = yield* refreshing.make({
-      load: Effect.promise(async () => {
+  const counting = (arrives: Promise<unknown> | undefined) =>
+    Effect.gen(function* () {
+      let loads = 0
+      const load = Effect.suspend(() => {
         loads += 1
-        await new Promise(setImmediate)
-        return { value: "value", maxAgeMillis: undefined }
-      }),
-      freshFor: Duration.minutes(10),
-      usableFor: Duration.hours(24),
-      cooldown: Duration.seconds(30)
+        return arrives === undefined ? Effect.void : Effect.promise(() => arrives)
+      })
+      const { get, renewed } = yield* refreshing.make({
+        load: Effect.as(load, { value: "value", maxAgeMillis: undefined }),
+        freshFor: Duration.minutes(10),
+        usableFor: Duration.hours(24),
+        cooldown: Duration.seconds(30)
+      })
+      return { get, renewed, loads: () => loads }
     })
-    return { get, loads: () => loads }
-  })
+  const counted = Effect.suspend(() => counting(new Promise(setImmediate)))
 
-  /** A fiber may be suspended between any two of its steps; here every fiber is, once, before its nth. */
-  const suspendedAt = (step: number) => {
+  /** A fiber may be suspended between any two of its steps: here every fiber is, before those. */
+  const suspendedAt = (isOneOf: (step: number) => boolean) => {
     const steps = new Map<unknown, number>()
     return Effect.withScheduler({
       scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
       shouldYield: (fiber) => {
         const taken = (steps.get(fiber) ?? 0) + 1
         steps.set(fiber, taken)
-        return taken === step ? 0 : false
+        return isOneOf(taken) ? 0 : false
       }
     })
   }
@@ -138,9 +140,23 @@ describe("first use", () => {
     Effect.gen(function* () {
       for (let step = 1; step < 60; step++) {
         const { get, loads } = yield* counted
-        const callers = yield* Effect.all(Array.from({ length: 5 }, () => Effect.fork(suspendedAt(step)(get))))
+        const callers = yield* Effect.all(Array.from({ length: 5 }, () => Effect.fork(suspendedAt((taken) => taken === step)(get))))
         expect(yield* Fiber.join(Fiber.all(callers))).toStrictEqual(callers.map(() => "value"))
         expect(loads()).toBe(1)
+      }
+    })
+  )
+
+  it.scoped("makes one request even if a caller is suspended until the load of another is over", () =>
+    Effect.gen(function* () {
+      for (let step = 1; step < 60; step++) {
+        for (const late of ["get", "renewed"] as const) {
+          const { get, loads, [late]: slow } = yield* counting(undefined)
+          const caller = yield* Effect.fork(suspendedAt((taken) => taken >= step && taken < step + 30)(slow))
+          yield* Effect.yieldNow()
+          expect(yield* get).toBe("value")
+          expect([step, late, yield* Fiber.join(caller), loads()]).toStrictEqual([step, late, "value", 1])
+        }
       }
     })
   )
@@ -149,7 +165,7 @@ describe("first use", () => {
     Effect.gen(function* () {
       for (let step = 1; step < 60; step++) {
         const { get, loads } = yield* counted
-        const leaving = yield* Effect.fork(suspendedAt(step)(get))
+        const leaving = yield* Effect.fork(suspendedAt((taken) => taken === step)(get))
         yield* Effect.yieldNow()
         yield* Fiber.interruptFork(leaving)
         expect(yield* Effect.timeout(get, "2 seconds")).toBe("value")
@@ -247,6 +263,37 @@ describe("an unknown kid", () => {
       yield* TestClock.adjust("1 millis")
       expect(yield* Fiber.join(waiting)).toStrictEqual(unavailable(`${jwksUri} did not answer within 5s`, 30))
       expect(yield* outcome(first)).toBe("verified")
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+})
+
+describe("a clock that was set back", () => {
+  it.effect("makes the keys be fetched again: what it had said tells nothing of their age", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(Duration.toMillis("10 hours"))
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.setTime(Duration.toMillis("9 hours"))
+      net.answer = issuer.publishes(second)
+      // What is there is served at once, and what is fetched behind it is there for the next.
+      expect(yield* outcome(first)).toBe("verified")
+      yield* until(() => net.requests.length === 2)
+      yield* turns
+      expect(yield* outcome(second)).toBe("verified")
+      expect(yield* outcome(first)).toStrictEqual({ ...keyNotFound, keyId: "first" })
+      expect(net.requests.length).toBe(2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
+  it.effect("lets a failing issuer be asked again, and then by the new time", () => {
+    const net = issuer.network(down)
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(Duration.toMillis("10 hours"))
+      expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 30))
+      yield* TestClock.setTime(Duration.toMillis("9 hours"))
+      expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 60))
+      expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 60))
       expect(net.requests.length).toBe(2)
     }).pipe(Effect.provide(keySetOver(net)))
   })
@@ -662,7 +709,7 @@ describe("odd members of a key set", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const report = reporter("jwks")
-      const trouble = (kind: number) => report([{ key: "key 1", reason: `odd (${kind})`, secret: false }])
+      const trouble = (kind: number) => report([{ key: "key 1", reason: `odd (${kind})`, logLevel: "Info" }])
       for (let kind = 0; kind < 20; kind++) yield* trouble(kind)
       yield* trouble(0)
       expect(logs.lines.length).toBe(20)

@@ -68,6 +68,7 @@ export const make = <A>(options: {
     // Plain variables: what must not be torn apart is one synchronous step below.
     let current: { readonly value: A; readonly loadedAt: number; readonly staleAt: number } | undefined
     let pending: Deferred.Deferred<A, VerificationUnavailable> | undefined
+    let lastLoadAt = Number.NEGATIVE_INFINITY
     let nextLoadAt = Number.NEGATIVE_INFINITY
     let loads = 0
     let failures = 0
@@ -102,8 +103,15 @@ export const make = <A>(options: {
       ...(current !== undefined && { ageSeconds: Math.floor((now - current.loadedAt) / 1000) })
     })
 
+    // A clock that was set back must not make what was loaded by it last until it has caught up.
+    const mayLoad = (now: number): boolean => now >= nextLoadAt || now < lastLoadAt
+
+    const fresh = (now: number): A | undefined =>
+      current !== undefined && now >= current.loadedAt && now < current.staleAt ? current.value : undefined
+
     const settle = (exit: Exit.Exit<Loaded<A>, FetchFailure>, took: Duration.Duration, now: number) => {
       pending = undefined
+      lastLoadAt = now
       loads += 1
       if (Exit.isSuccess(exit)) return Effect.succeed(succeeded(exit.value, now))
       // A defect, or the end of the scope, is an outage to those who wait: nobody's token is bad.
@@ -121,41 +129,46 @@ export const make = <A>(options: {
       )
     }
 
-    // Uninterruptible as a whole: an interruption that fell between its steps would leave `pending` forever. It looks for
-    // itself whether a load is pending, for a fiber may have been suspended since its caller looked.
-    const start = Effect.uninterruptible(
-      Effect.suspend(() => {
-        if (pending !== undefined) return Effect.succeed(pending)
-        const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
-        return Effect.interruptible(options.load).pipe(
-          Effect.exit,
-          Effect.timed,
-          Effect.zip(Clock.currentTimeMillis),
-          Effect.flatMap(([[took, exit], now]) => settle(exit, took, now)),
-          Effect.intoDeferred(deferred),
-          Effect.forkIn(scope),
-          Effect.as(deferred)
-        )
-      })
-    )
+    /** Takes the load at once, in the step that found it due: no other fiber comes between. */
+    const start = () => {
+      const deferred = (pending = Deferred.unsafeMake<A, VerificationUnavailable>(FiberId.none))
+      return Effect.interruptible(options.load).pipe(
+        Effect.exit,
+        Effect.timed,
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([[took, exit], now]) => settle(exit, took, now)),
+        Effect.intoDeferred(deferred),
+        Effect.forkIn(scope),
+        Effect.as(deferred)
+      )
+    }
 
-    const load = Effect.flatMap(start, Deferred.await)
+    type Answer = Effect.Effect<A, VerificationUnavailable>
+
+    // Uninterruptible but for its waiting: an interruption that fell between two steps of `start` would leave `pending`
+    // forever.
+    const step = (
+      decide: (now: number, wait: (load: Deferred.Deferred<A, VerificationUnavailable>) => Answer) => Answer
+    ) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => decide(now, (load) => restore(Deferred.await(load))))
+      )
 
     return {
       state,
-      fresh: (now) => (current !== undefined && now < current.staleAt ? current.value : undefined),
-      get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      fresh,
+      get: step((now, wait) => {
         if (current !== undefined && now - current.loadedAt < usableFor) {
-          const { staleAt, value } = current
-          const due = now >= staleAt && pending === undefined && now >= nextLoadAt
-          return due ? Effect.as(start, value) : Effect.succeed(value)
+          const { value } = current
+          const due = fresh(now) === undefined && pending === undefined && mayLoad(now)
+          return due ? Effect.as(start(), value) : Effect.succeed(value)
         }
-        if (pending !== undefined) return Deferred.await(pending)
-        return now >= nextLoadAt ? load : Effect.fail(unavailable(now))
+        if (pending !== undefined) return wait(pending)
+        return mayLoad(now) ? Effect.flatMap(start(), wait) : Effect.fail(unavailable(now))
       }),
-      renewed: Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        if (pending !== undefined) return Deferred.await(pending)
-        if (now >= nextLoadAt) return load
+      renewed: step((now, wait) => {
+        if (pending !== undefined) return wait(pending)
+        if (mayLoad(now)) return Effect.flatMap(start(), wait)
         return Effect.zipRight(
           options.onSuppressed ?? Effect.void,
           current === undefined || lastFailure !== undefined
