@@ -92,7 +92,7 @@ export const layerLocal = (
       const members: unknown = options.jwks.keys
       if (!Array.isArray(members)) return yield* ConfigurationError.make("jwks", "", "has no keys")
       const { index, problems } = yield* keyIndex.make(members, algorithms)
-      const secret = problems.find((problem) => problem.secret)
+      const secret = problems.find(({ logLevel }) => logLevel === "Error")
       if (secret !== undefined) return yield* ConfigurationError.make("jwks", secret.key, `holds ${secret.reason}`)
       if (index.size === 0) {
         return yield* ConfigurationError.make(

@@ -461,7 +461,7 @@ describe("find", () => {
       expect(yield* outcome({ ...same[0]!, keyId: "unknown" })).toStrictEqual(keyNotFound("ES256", "unknown"))
       expect(net.requests.length).toBe(2)
       expect(logs.lines).toStrictEqual([
-        `INFO Not all keys of ${jwksUri} are in order: key 2 is one of several ES256 keys with its kid`
+        `WARN Not all keys of ${jwksUri} are in order: key 2 is one of several ES256 keys with its kid`
       ])
     }).pipe(Effect.provide(remoteOf(net)), Effect.provide(logs.layer))
   })
@@ -589,7 +589,7 @@ describe("hostile members", () => {
   it.effect("are reported without control characters of the source", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
-      yield* reporter("https://as.example/\r\nERROR")([{ key: "key 1", reason: "odd", secret: false }])
+      yield* reporter("https://as.example/\r\nERROR")([{ key: "key 1", reason: "odd", logLevel: "Info" }])
       expect(logs.lines).toStrictEqual([
         "INFO Not all keys of https://as.example/\\u000d\\u000aERROR are in order: key 1 is odd"
       ])

@@ -35,12 +35,28 @@ describe("make", () => {
 })
 
 describe("reporter", () => {
+  it.effect("is as loud as the worst, and names that first", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const { jwk } = yield* Effect.promise(() => generateKey("ES256", "one"))
+      const { problems } = yield* keyIndex.make([null, jwk, jwk], new Set(["ES256"]))
+      yield* keyIndex.reporter("jwks")(problems)
+      yield* keyIndex.reporter("jwks")([...problems, { key: "key 4", reason: "private material", logLevel: "Error" }])
+      const duplicate = "key 3 is one of several ES256 keys with its kid"
+      expect(logs.lines).toEqual([
+        `WARN Not all keys of jwks are in order: ${duplicate}; key 1 is not an object`,
+        "ERROR The issuer publishes secret key material at jwks: " +
+          `key 4 is private material; ${duplicate}; key 1 is not an object`
+      ])
+    }).pipe(Effect.provide(logs.layer))
+  })
+
   it.effect("says nothing when all is well again", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const report = keyIndex.reporter("https://as.example/jwks")
       yield* report([])
-      yield* report([{ key: "key 1", reason: "not an object", secret: false }])
+      yield* report([{ key: "key 1", reason: "not an object", logLevel: "Info" }])
       yield* report([])
       expect(logs.lines).toEqual(["INFO Not all keys of https://as.example/jwks are in order: key 1 is not an object"])
     }).pipe(Effect.provide(logs.layer))

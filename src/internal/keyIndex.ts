@@ -1,5 +1,6 @@
 import { importKey } from "#signature"
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
 import type { VerificationKey } from "../KeySet.ts"
 import { type Algorithm, judge } from "./jwk.ts"
 import { printable } from "./printable.ts"
@@ -30,8 +31,12 @@ export const hasKeyId = (
 export interface Problem {
   readonly key: string
   readonly reason: string
-  readonly secret: boolean
+  /** Secret material is an error. Keys that share a `kid` cost a token more checks, and may leave it without a key. */
+  readonly logLevel: (typeof levels)[number]
 }
+
+/** The loudest first. */
+const levels = ["Error", "Warning", "Info"] as const
 
 export const describe = ({ key, reason }: Problem): string => `${key} is ${reason}`
 
@@ -44,13 +49,13 @@ export const make = (members: ReadonlyArray<unknown>, allowed: ReadonlySet<Algor
       const key = `key ${position + 1}`
       const judged = judge(member, allowed)
       if ("unusable" in judged) {
-        problems.push({ key, reason: judged.unusable, secret: judged.secret === true })
+        problems.push({ key, reason: judged.unusable, logLevel: judged.secret === true ? "Error" : "Info" })
         continue
       }
       for (const algorithm of judged.algorithms) {
         const verify = yield* Effect.option(Effect.tryPromise(() => importKey(judged.jwk, algorithm)))
         if (verify._tag === "None") {
-          problems.push({ key, reason: `no valid ${algorithm} key`, secret: false })
+          problems.push({ key, reason: `no valid ${algorithm} key`, logLevel: "Info" })
           continue
         }
         const byId = index.get(algorithm) ?? new Map<string | undefined, Array<VerificationKey>>()
@@ -58,7 +63,7 @@ export const make = (members: ReadonlyArray<unknown>, allowed: ReadonlySet<Algor
         const same = byId.get(judged.keyId) ?? []
         byId.set(judged.keyId, [...same, { keyId: judged.keyId, verify: verify.value }])
         if (same.length > 0 && judged.keyId !== undefined) {
-          problems.push({ key, reason: `one of several ${algorithm} keys with its kid`, secret: false })
+          problems.push({ key, reason: `one of several ${algorithm} keys with its kid`, logLevel: "Warning" })
         }
       }
     }
@@ -77,14 +82,16 @@ export const reporter = (source: string) => {
       if (kind === "" || reported.has(kind)) return Effect.void
       if (reported.size === shown) reported.clear()
       reported.add(kind)
-      const secrets = problems.filter((problem) => problem.secret)
-      const others = problems.filter((problem) => !problem.secret)
-      const listed = [...secrets, ...others].slice(0, shown).map(describe)
+      const loudestFirst = levels.flatMap((level) => problems.filter(({ logLevel }) => logLevel === level))
+      const listed = loudestFirst.slice(0, shown).map(describe)
       const more = problems.length > shown ? [`${problems.length - shown} more`] : []
       const text = [...listed, ...more].join("; ")
       const name = printable(source)
-      return secrets.length > 0
-        ? Effect.logError(`The issuer publishes secret key material at ${name}: ${text}`)
-        : Effect.logInfo(`Not all keys of ${name} are in order: ${text}`)
+      const { logLevel } = loudestFirst[0]!
+      const line =
+        logLevel === "Error"
+          ? `The issuer publishes secret key material at ${name}`
+          : `Not all keys of ${name} are in order`
+      return Effect.logWithLevel(LogLevel.fromLiteral(logLevel), `${line}: ${text}`)
     })
 }
