@@ -109,12 +109,7 @@ const tracer = (texts: Array<string>) =>
           addLinks: () => {},
           end: (_time, exit) =>
             void texts.push(
-              exit._tag === "Failure"
-                ? Cause.pretty(exit.cause, { renderErrorCause: true })
-                : // What succeeded here is the token as handlers get it, which exporters do not read.
-                  name === "TokenVerifier.verify"
-                  ? exit._tag
-                  : inspect(exit)
+              exit._tag === "Failure" ? Cause.pretty(exit.cause, { renderErrorCause: true }) : inspect(exit)
             )
         }
       },

@@ -99,12 +99,16 @@ export const make = (
 /** The tracer of a program that has none of its own: its spans go nowhere, and a span costs more than a verification. */
 const nobodys = Context.get(liveServices, Tracer.Tracer)
 
-/** The verification as a span, with what may be told of the token. */
+/** The verification as a span, with what may be told of the token: spans end with what they gave, and this one gives nothing. */
 const inSpan = (verdict: Verdict, token: Redacted.Redacted, issuer: string, remembered: boolean): Verdict =>
-  Effect.flatMap(Jwt.describe(token), ({ algorithm, keyId }) =>
-    Effect.tapBoth(verdict, {
-      onSuccess: () => Effect.annotateCurrentSpan("oauth.verdict", "accepted"),
-      onFailure: ({ _tag }) => Effect.annotateCurrentSpan("oauth.verdict", _tag)
+  Effect.flatMap(Jwt.describe(token), ({ algorithm, keyId }) => {
+    let accepted: AccessToken["Type"] | undefined
+    return Effect.matchEffect(verdict, {
+      onSuccess: (accessToken) => {
+        accepted = accessToken
+        return Effect.annotateCurrentSpan("oauth.verdict", "accepted")
+      },
+      onFailure: (error) => Effect.zipRight(Effect.annotateCurrentSpan("oauth.verdict", error._tag), Effect.fail(error))
     }).pipe(
       Effect.withSpan("TokenVerifier.verify", {
         captureStackTrace: false,
@@ -114,9 +118,10 @@ const inSpan = (verdict: Verdict, token: Redacted.Redacted, issuer: string, reme
           ...(algorithm !== undefined && { "oauth.algorithm": algorithm }),
           ...(keyId !== undefined && { "oauth.key_id": keyId })
         }
-      })
+      }),
+      Effect.map(() => accepted!)
     )
-  )
+  })
 
 /** A rejection is a value and no defect: collecting a stack for it would cost ten times what finding it did. */
 const withoutStacks = <A>(run: () => A): A => {
