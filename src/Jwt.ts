@@ -138,7 +138,8 @@ const parseHeader = (
   }
   if ("crit" in header) return new CriticalHeaderUnsupported()
   if ("b64" in header) return malformed("the token has an unencoded payload (b64)")
-  if (typeof cty === "string" && /^(application\/)?jwt$/i.test(cty)) return malformed("the token is nested (cty)")
+  if (cty !== undefined && typeof cty !== "string") return malformed("the cty of the token is not a string")
+  if (cty !== undefined && /^(application\/)?jwt$/i.test(cty)) return malformed("the token is nested (cty)")
   if (kid !== undefined && typeof kid !== "string") return malformed("the kid of the token is not a string")
   return Effect.succeed({ algorithm: alg, keyId: kid, type: typ })
 }
