@@ -9,28 +9,23 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
-import * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
-import * as Redacted from "effect/Redacted"
 import { AccessToken, withScopes } from "./AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { isDone } from "./internal/andThen.ts"
 import { BoundTo } from "./internal/boundTo.ts"
+import { credentials, describe as describeCredentials } from "./internal/credentials.ts"
 import { verdicts } from "./internal/metrics.ts"
 import { isPreflight } from "./internal/preflight.ts"
 import { scopeList } from "./internal/scopeList.ts"
+import * as verdictLog from "./internal/verdictLog.ts"
 import * as Jwt from "./Jwt.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
-import {
-  answers,
-  CredentialsMalformed,
-  ScopeMissing,
-  type TokenError,
-  TokenMissing,
-  VerificationUnavailable
-} from "./TokenError.ts"
+import { ScopeMissing, type TokenError, VerificationUnavailable } from "./TokenError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
+
+export { credentials }
 
 /** What an operation asks of a token. */
 export interface Options {
@@ -41,8 +36,8 @@ export interface Options {
 /** The edge of one resource: every door authenticates and refuses through this. */
 export interface Authenticator {
   /**
-   * The request's verified token. A rejection is logged here, once, as loud as the table says; the error may be sent to its
-   * client: the reason of `VerificationUnavailable` is in the log alone.
+   * The request's verified token. A rejection is logged here, once, as loud as the table says; an acceptance at Debug. The
+   * error may be sent to its client: the reason of `VerificationUnavailable` is in the log alone.
    */
   readonly authenticate: (
     request: HttpServerRequest.HttpServerRequest
@@ -50,7 +45,10 @@ export interface Authenticator {
   /** The answer to a rejection. */
   readonly challenge: (error: TokenError) => Challenge.Challenge
   /** The answer to a handler's own `ScopeMissing`: its challenge names that error's scopes too. Logged here. */
-  readonly challengeHandler: (error: ScopeMissing) => Effect.Effect<Challenge.Challenge>
+  readonly challengeHandler: (
+    error: ScopeMissing,
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<Challenge.Challenge>
 }
 
 /** Builds the edge of the current resource. Fails with `ConfigurationError` if a scope is none, or the verifier another's. */
@@ -72,72 +70,41 @@ export const make = (
     return {
       authenticate: (request) =>
         Either.match(credentials(request), {
-          onLeft: (error) => refuse(error, Effect.succeed(describeCredentials(request))),
+          onLeft: (error) =>
+            refuse(
+              error,
+              request,
+              Effect.sync(() => describeCredentials(request))
+            ),
           onRight: (token) =>
             Effect.matchEffect(verifier.verify(token), {
-              onFailure: (error) => refuse(error, Jwt.describe(token)),
+              onFailure: (error) => refuse(error, request, Jwt.describe(token)),
               onSuccess: (verified) => {
                 const accessToken = scopeHierarchy === undefined ? verified : { ...verified, scopeHierarchy }
                 const allowed = withScopes(accessToken, required)
-                if (!isDone(allowed)) return Effect.catchAll(allowed, (error) => refuse(error, Jwt.describe(token)))
+                if (!isDone(allowed))
+                  return Effect.catchAll(allowed, (error) => refuse(error, request, Jwt.describe(token)))
                 verdicts.unsafeUpdate("accepted", [])
-                return allowed
+                return Effect.zipRight(verdictLog.accepted(accessToken, request), allowed)
               }
             })
         }),
       challenge: (error) => Challenge.make(error, resource, scopes),
-      challengeHandler: (error) =>
+      challengeHandler: (error, request) =>
         Effect.as(
-          logRejection(error, Effect.succeed({})),
+          verdictLog.rejected(error, request, {}),
           Challenge.make(error, resource, [...scopes, ...error.required])
         )
     }
   })
 
-/**
- * The credentials of a request (RFC 6750 section 2.1). Tokens in the query or in a form are not looked at.
- */
-export const credentials = (
-  request: HttpServerRequest.HttpServerRequest
-): Either.Either<Redacted.Redacted, TokenMissing | CredentialsMalformed> => {
-  const malformed = (reason: string) => Either.left(new CredentialsMalformed({ reason }))
-  if (authorizationLines(request) > 1) return malformed("the request has several Authorization headers")
-  const header = request.headers["authorization"] ?? ""
-  const token = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header)?.[1]
-  if (token !== undefined) return Either.right(Redacted.make(token))
-  // Also as one of several: fetch joins the lines of a header.
-  return /(?:^|,\s*)bearer(?![A-Za-z0-9!#$%&'*+.^_`|~-])/i.test(header)
-    ? malformed("the Authorization header is not one bearer token")
-    : Either.left(new TokenMissing())
-}
-
-/** Node keeps only the first of several lines in `headers`, and shows them all in `rawHeaders`. */
-const authorizationLines = ({ source }: HttpServerRequest.HttpServerRequest): number => {
-  const raw: unknown = (source as { readonly rawHeaders?: unknown }).rawHeaders
-  if (!Array.isArray(raw)) return 0
-  let lines = 0
-  for (let index = 0; index < raw.length; index += 2) {
-    const name: unknown = raw[index]
-    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") lines++
-  }
-  return lines
-}
-
-/** What may be logged of credentials that are not one bearer token: a scheme that is known, and the lines if they are several. */
-const describeCredentials = (request: HttpServerRequest.HttpServerRequest) => {
-  const given = /^[^\s,]+/.exec(request.headers["authorization"] ?? "")?.[0].toLowerCase()
-  const lines = authorizationLines(request)
-  return {
-    ...(given !== undefined && { scheme: schemes.find((scheme) => scheme.toLowerCase() === given) ?? "other" }),
-    ...(lines > 1 && { authorizationHeaders: lines })
-  }
-}
-
-const schemes = ["Basic", "Bearer", "Digest", "DPoP", "HOBA", "Mutual", "Negotiate", "OAuth"]
-
-const refuse = (error: TokenError, described: Effect.Effect<object>): Effect.Effect<never, TokenError> =>
+const refuse = (
+  error: TokenError,
+  request: HttpServerRequest.HttpServerRequest,
+  described: Effect.Effect<object>
+): Effect.Effect<never, TokenError> =>
   Metric.update(verdicts, error._tag).pipe(
-    Effect.zipRight(logRejection(error, described)),
+    Effect.zipRight(Effect.flatMap(described, (description) => verdictLog.rejected(error, request, description))),
     Effect.zipRight(Effect.fail(forAnyone(error)))
   )
 
@@ -146,14 +113,6 @@ const forAnyone = (error: TokenError): TokenError =>
   error._tag === "VerificationUnavailable"
     ? new VerificationUnavailable({ reason: "the token cannot be verified now", retryAfter: error.retryAfter })
     : error
-
-/** One line: the tag, the reason, and what may be shown of the token or of other credentials. */
-const logRejection = (error: TokenError, described: Effect.Effect<object>) =>
-  Effect.flatMap(described, (description) =>
-    Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), `Request rejected: ${error.message}`).pipe(
-      Effect.annotateLogs({ error: error._tag, ...description })
-    )
-  )
 
 /**
  * Protects routes of `HttpLayerRouter`: provides `AccessToken` to their handlers, or answers 400, 401, 403 or 503.
@@ -180,7 +139,9 @@ export const middleware = (options?: Options) =>
                 Context.unsafeMake(
                   new Map(context.unsafeMap).set(AccessToken.key, accessToken).set(BoundTo.key, resource)
                 )
-              ).pipe(Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error), toResponse)))
+              ).pipe(
+                Effect.catchIf(isScopeMissing, (error) => Effect.map(challengeHandler(error, request), toResponse))
+              )
           })
         })
     })

@@ -96,7 +96,7 @@ const challengeHandler = (
   const error = answered.has(request) ? Option.none() : scopeMissing(response)
   if (Option.isNone(error)) return Effect.succeed(response)
   answered.add(request)
-  return Effect.map(edge.challengeHandler(error.value), (challenge) => withHeaders(response, challenge))
+  return Effect.map(edge.challengeHandler(error.value, request), (challenge) => withHeaders(response, challenge))
 }
 
 const scopeMissing = ({ body, status }: HttpServerResponse.HttpServerResponse): Option.Option<ScopeMissing> =>

@@ -102,7 +102,7 @@ const guard = (hideForbidden: boolean) =>
             onSuccess: (token) =>
               Effect.flatMap(asked, ({ lists, scopes }) =>
                 Effect.matchEffect(AccessToken.withScopes(token, scopes), {
-                  onFailure: (error) => Effect.map(challengeHandler(error), BearerAuth.toResponse),
+                  onFailure: (error) => Effect.map(challengeHandler(error, request), BearerAuth.toResponse),
                   onSuccess: () => {
                     const answered = Effect.provideService(handler, AccessToken.AccessToken, token)
                     return hideForbidden && lists ? Effect.flatMap(answered, hidden(shadow, token)) : answered

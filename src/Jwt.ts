@@ -10,6 +10,7 @@ import { guardedKeys } from "./internal/guardedKeys.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
 import { parseObject } from "./internal/json.ts"
 import { maxLength } from "./internal/maxLength.ts"
+import { isHarmless } from "./internal/printable.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
 import {
   AlgorithmNotAllowed,
@@ -189,7 +190,7 @@ const knownAlgorithm = (alg: unknown): string =>
 
 /** A `kid` that is harmless to print as it is, any other as a short hash to recognize it by. */
 const printableKeyId = (keyId: string): Effect.Effect<string> => {
-  if (/^[A-Za-z0-9._~-]{1,64}$/.test(keyId)) return Effect.succeed(keyId)
+  if (isHarmless(keyId)) return Effect.succeed(keyId)
   return Effect.map(
     Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(keyId))),
     (digest) =>

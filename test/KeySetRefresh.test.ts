@@ -140,7 +140,9 @@ describe("first use", () => {
     Effect.gen(function* () {
       for (let step = 1; step < 60; step++) {
         const { get, loads } = yield* counted
-        const callers = yield* Effect.all(Array.from({ length: 5 }, () => Effect.fork(suspendedAt((taken) => taken === step)(get))))
+        const callers = yield* Effect.all(
+          Array.from({ length: 5 }, () => Effect.fork(suspendedAt((taken) => taken === step)(get)))
+        )
         expect(yield* Fiber.join(Fiber.all(callers))).toStrictEqual(callers.map(() => "value"))
         expect(loads()).toBe(1)
       }

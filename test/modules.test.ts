@@ -8,6 +8,7 @@ import { type Import, imports, importsOf, names } from "./support/modules.ts"
 const order = [
   ["ConfigurationError", "ResourceUrl", "internal"],
   ["ScopeHierarchy", "TokenError"],
+  ["internal/credentials"],
   ["ProtectedResource"],
   ["AuthorizationServer"],
   ["KeySet"],
@@ -15,7 +16,7 @@ const order = [
   ["Check"],
   ["AccessToken"],
   ["TokenVerifier", "internal/verifier"],
-  ["Challenge"],
+  ["Challenge", "internal/verdictLog"],
   ["BearerAuth"],
   ["BearerAuthHttpApi", "BearerAuthMcp", "BearerAuthRpc", "internal/edge"],
   ["BearerAuthWeb", "internal/mcpSdk"],

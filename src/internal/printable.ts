@@ -12,6 +12,9 @@ export const printable = (text: string): string => {
   return escaped.length > longest ? `${escaped.slice(0, longest - 3)}...` : escaped
 }
 
+/** Whether a name of unknown origin may be shown as it is. */
+export const isHarmless = (name: string): boolean => /^[A-Za-z0-9._~-]{1,64}$/.test(name)
+
 /** A claim of any type as text: strings as they are, the rest by the name of its type, for its content is not ours. */
 export const printableClaim = (claim: unknown): string | undefined =>
   claim === undefined ? undefined : typeof claim === "string" ? printable(claim) : `(${typeName(claim)})`

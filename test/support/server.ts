@@ -19,14 +19,14 @@ export interface Line {
   readonly annotations: Readonly<Record<string, unknown>>
 }
 
-/** Collects the log, `Debug` included, but for the platform's own lines. */
+/** Collects the log, `Debug` included, but for the platform's own lines and those of accepted tokens. */
 export const capture = (lines: Array<Line>): Layer.Layer<never> =>
   Layer.merge(
     Logger.minimumLogLevel(LogLevel.Debug),
     Logger.replace(
       Logger.defaultLogger,
       Logger.map(Logger.structuredLogger, ({ annotations, logLevel, message }) => {
-        lines.push({ level: logLevel, message: String(message), annotations })
+        if (message !== "Token accepted") lines.push({ level: logLevel, message: String(message), annotations })
       })
     )
   )
