@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { issuer, keyFor, mint } from "./support/issuer.ts"
-import { get, serve } from "./support/server.ts"
+import { get, postWith, serve } from "./support/server.ts"
 
 const authAt = (path: string) =>
   TokenVerifier.layerJwt({ issuer }).pipe(
@@ -101,6 +101,32 @@ describe("BearerAuthMcp.layerHttpRouter", () => {
         expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "POST"])
       }
       expect((yield* get(`${url}/mcp`, {}, "POST")).status).toBe(404)
+    })
+  )
+
+  it.scopedLive("trusts none of several credentials, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(mcp("whoami").pipe(Layer.provide(authAt("/mcp"))))
+      const good = `Bearer ${Redacted.value(yield* mint())}`
+      const params = { name: "whoami", arguments: {} }
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })
+      expect(yield* postWith(`${url}/mcp`, [good], body)).toMatchObject({
+        status: 200,
+        text: expect.stringContaining("user-1")
+      })
+      for (const credentials of [
+        [good, good],
+        [good, "Basic eA=="],
+        ["Basic eA==", good]
+      ]) {
+        expect(yield* postWith(`${url}/mcp`, credentials, body)).toEqual({
+          status: 400,
+          challenge:
+            'Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource/mcp", ' +
+            'error="invalid_request", error_description="The Authorization header is malformed"',
+          text: ""
+        })
+      }
     })
   )
 

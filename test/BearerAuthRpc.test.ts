@@ -18,7 +18,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
-import { get, serve } from "./support/server.ts"
+import { get, postWith, serve } from "./support/server.ts"
 
 class Admins extends BearerAuthRpc.Tag<Admins>()("Admins", { scopes: ["notes:admin"] }) {}
 
@@ -94,6 +94,17 @@ const typed = (url: string, authorization?: string) =>
   Effect.provide(RpcClient.make(Notes), protocol(url, authorization))
 
 const bearer = (overrides?: Overrides) => Effect.map(mint(overrides), (token) => `Bearer ${Redacted.value(token)}`)
+
+/** A call as it stands in a request's body, and a good answer to it. */
+const whoamiCall = '{"_tag":"Request","id":"1","tag":"whoami","payload":null,"headers":[]}\n'
+const exitOf = (value: string) => expect.stringContaining(`{"_tag":"Success","value":"${value}"}`)
+
+/** Several lines of credentials, one of which is good. */
+const several = (good: string) => [
+  [good, good],
+  [good, "Basic eA=="],
+  ["Basic eA==", good]
+]
 
 const metadata = "https://api.example/.well-known/oauth-protected-resource/mcp"
 
@@ -239,6 +250,23 @@ describe("BearerAuthRpc.layer", () => {
     })
   )
 
+  it.scopedLive("trusts none of several HTTP headers, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(typedAt("/mcp"))
+      const good = yield* bearer()
+      expect(yield* postWith(`${url}/mcp`, [good], whoamiCall)).toMatchObject({ status: 200, text: exitOf("user-1") })
+      for (const credentials of several(good)) {
+        expect(yield* postWith(`${url}/mcp`, credentials, whoamiCall)).toEqual({
+          status: 200,
+          challenge: undefined,
+          text: expect.stringContaining(
+            '{"_tag":"Fail","error":{"reason":"the request has several Authorization headers","_tag":"CredentialsMalformed"}}'
+          )
+        })
+      }
+    })
+  )
+
   it.scopedLive("keeps two resources of one process apart, though they share every Layer", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(Layer.merge(typedAt("/a"), typedAt("/b")))
@@ -314,6 +342,21 @@ describe("BearerAuth.layer around BearerAuthRpc.add", () => {
       ])
       const error = yield* Effect.flip((yield* client(`${url}/mcp`)).whoami())
       expect(error).toMatchObject({ _tag: "RpcClientError", reason: "Protocol" })
+    })
+  )
+
+  it.scopedLive("answers several HTTP headers with 400 before any message, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(guardedAt("/mcp"))
+      const good = yield* bearer()
+      expect(yield* postWith(`${url}/mcp`, [good], whoamiCall)).toMatchObject({ status: 200, text: exitOf("user-1") })
+      for (const credentials of several(good)) {
+        expect(yield* postWith(`${url}/mcp`, credentials, whoamiCall)).toEqual({
+          status: 400,
+          challenge: `Bearer resource_metadata="${metadata}", scope="mcp:tools", error="invalid_request", error_description="The Authorization header is malformed"`,
+          text: ""
+        })
+      }
     })
   )
 
