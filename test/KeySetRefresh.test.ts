@@ -542,6 +542,38 @@ describe("keys once fetched", () => {
     })
   }
 
+  for (const [what, answer, reasonOfUri] of bad) {
+    it.effect(`that were discovered are used as long while the issuer gives ${what}, for its metadata too`, () => {
+      const net = issuer.network(issuer.publishes(first))
+      const logs = captureLogs()
+      const warnings = () => logs.lines.filter((line) => line.startsWith("WARN"))
+      // What is wrong with a whole set is said of the issuer that was configured.
+      const reason = reasonOfUri.replace(`set of ${jwksUri}`, `set of ${issuer.issuer}`)
+      return Effect.gen(function* () {
+        expect(yield* outcome(first)).toBe("verified")
+        net.answer = answer
+        yield* TestClock.adjust("10 minutes")
+        expect(yield* outcome(first)).toBe("verified")
+        yield* until(() => warnings().length === 1)
+        yield* TestClock.adjust(Duration.subtract(Duration.minutes(24 * 60 - 10), Duration.millis(1)))
+        expect(yield* outcome(first)).toBe("verified")
+        yield* until(() => warnings().length === 2)
+        yield* TestClock.adjust("1 millis")
+        expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 60))
+        expect(warnings()).toStrictEqual([
+          `WARN A refresh failed; what was loaded 10m ago stays in use: ${reason}`,
+          `WARN A refresh failed; what was loaded 23h 59m 59s 999ms ago stays in use: ${reason}`
+        ])
+        const asked = new Set(urls(net))
+        asked.delete(`${issuer.issuer}/.well-known/openid-configuration`)
+        expect([...asked]).toStrictEqual([metadataUrl, jwksUri])
+        net.answer = issuer.publishes(second)
+        yield* TestClock.adjust("1 minute")
+        expect(yield* outcome(second)).toBe("verified")
+      }).pipe(Effect.provide(discovered(net)), Effect.provide(logs.layer))
+    })
+  }
+
   it.effect("are read up to 1 MiB and 1000 keys", () => {
     const keys = [first.jwk, ...Array.from({ length: 999 }, (_, i) => ({ ...second.jwk, kid: `key-${i}` }))]
     const net = issuer.network(() => new Response(JSON.stringify({ keys }).padEnd(1_048_576)))
