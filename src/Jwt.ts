@@ -2,15 +2,14 @@
  * Strict verification of compact JWS (RFC 7515, RFC 8725): bytes in, a decoded token out. What the claims say is for the
  * checks.
  */
-import { decodeText } from "#signature"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { andThen } from "./internal/andThen.ts"
+import { decodeObject, split } from "./internal/compactJws.ts"
 import { guardedKeys } from "./internal/guardedKeys.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
-import { parseObject } from "./internal/json.ts"
-import { maxLength } from "./internal/maxLength.ts"
 import { isHarmless } from "./internal/printable.ts"
+import { scopes } from "./internal/tokenScopes.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
 import {
   AlgorithmNotAllowed,
@@ -36,6 +35,7 @@ export interface Jwt {
 }
 
 export { maxLength } from "./internal/maxLength.ts"
+export { scopes }
 
 /** What can be wrong with a token before its claims are looked at. */
 export type Refusal =
@@ -81,38 +81,6 @@ export const verifyWith = (keySet: KeySet["Type"], token: string, now?: number):
 type Header = Omit<Jwt, "claims" | "scopes">
 
 const malformed = (reason: string) => new TokenMalformed({ reason })
-
-/** Header and payload of a token, or what is wrong with its form. */
-const split = (token: string): { readonly header: string; readonly payload: string } | string => {
-  if (token.length > maxLength) return `the token is longer than ${maxLength} characters`
-  const first = token.indexOf(".")
-  // Without a first there is no second: it is looked for from the start then.
-  const second = token.indexOf(".", first + 1)
-  if (second === -1) return "the token has not three segments"
-  if (token.includes(".", second + 1)) return "the token has more than three segments"
-  return threeSegments.test(token) &&
-    endsCanonically(token, 0, first) &&
-    endsCanonically(token, first + 1, second) &&
-    endsCanonically(token, second + 1, token.length)
-    ? { header: token.slice(0, first), payload: token.slice(first + 1, second) }
-    : "a segment of the token is not canonical base64url"
-}
-
-const threeSegments = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
-
-/**
- * Whether the unused last bits of this segment are zero (RFC 4648 section 3.5). jose forgives stray bits, as it does white
- * space and padding, and with them many spellings of one token.
- */
-const endsCanonically = (token: string, start: number, end: number): boolean => {
-  const rest = (end - start) % 4
-  return rest === 0 || (rest > 1 && (rest === 2 ? "AQgw" : "AEIMQUYcgkosw048").includes(token[end - 1]!))
-}
-
-const decodeObject = (segment: string) => {
-  const text = decodeText(segment)
-  return text === undefined ? undefined : parseObject(text)
-}
 
 /** The header that was read last: an issuer's tokens have the same one, letter by letter, until its next key. */
 let last: { readonly segment: string; readonly allowed: ReadonlySet<Algorithm>; readonly header: Header } | undefined
@@ -224,34 +192,3 @@ export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =
       ...(["jwk", "jku", "x5u", "x5c"].some((name) => name in header) && { headerKeyParameter: true as const })
     }))
   })
-
-/**
- * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
- * A claim of another type grants nothing.
- */
-export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
-  const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
-  const chosen: unknown = isEmpty ? scp : scope
-  const list = Array.isArray(chosen) && isEmpty ? chosen.filter((one) => typeof one === "string").join(" ") : chosen
-  return granted(typeof list === "string" ? list : "")
-}
-
-/** The scopes that were read last: an issuer's tokens have few lists of them. */
-let lastGranted: { readonly list: string; readonly scopes: ReadonlySet<string> } | undefined
-
-const granted = (list: string): ReadonlySet<string> => {
-  if (lastGranted?.list !== list) lastGranted = { list, scopes: frozenSet(list) }
-  return lastGranted.scopes
-}
-
-/** The names of a list, as a set that requests share: its methods do not let one grant the next a scope. */
-const frozenSet = (list: string): ReadonlySet<string> =>
-  Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
-
-const frozen = {
-  value: () => {
-    throw new TypeError("The scopes of a token cannot be changed")
-  }
-}
-
-const frozenMethods: object = Object.create(Set.prototype, { add: frozen, delete: frozen, clear: frozen })

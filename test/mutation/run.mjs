@@ -13,8 +13,9 @@ const files = process.argv.slice(2)
 const started = Date.now()
 const minutes = () => ((Date.now() - started) / 60_000).toFixed(1)
 
-/** Mutates these files, and gives each file's mutants. */
+/** Mutates these files, and gives each file's mutants. The backend that Node does not load is tested where it is loaded. */
 const mutate = async (patterns) => {
+  process.env.BACKEND = patterns.every((pattern) => pattern.endsWith(".web.ts")) ? "web" : "node"
   const temp = mkdtempSync(join(tmpdir(), "mutation-"))
   const fileName = join(temp, "report.json")
   try {
@@ -33,36 +34,44 @@ const mutate = async (patterns) => {
 /** Group by group, so that a crash of a test process costs one, which is tried once more, and not the whole half hour. */
 const groups =
   files.length > 0 ? [files] : read(new URL("stryker.config.json", import.meta.url)).mutate.map((one) => [one])
-const report = { files: {} }
-for (const group of groups) {
-  const mutated = await mutate(group).catch(() => mutate(group))
-  Object.assign(report.files, mutated)
-  console.log(`${Object.keys(report.files).length} files after ${minutes()} minutes`)
-}
 
-/** Mutants that no test noticed, as survivors.json names them: by their line's text, so that they may move. */
+/** A mutant as survivors.json names it: by its line's text, so that it may move. */
+const named = (file, source, { location: { start }, mutatorName, replacement }) => ({
+  at: `${file}:${start.line}:${start.column}`,
+  file,
+  mutator: mutatorName,
+  line: source.split("\n")[start.line - 1].trim(),
+  replacement: replacement.replace(/\s+/g, " ").trim()
+})
+
+const show = ({ at, file, line, mutator, reason, replacement }) =>
+  console.log(
+    `\n${at ?? file} ${mutator}\n  ${line}\n  -> ${replacement}${reason === undefined ? "" : `\n  ${reason}`}`
+  )
+
+const same = (one, other) => ["file", "mutator", "line", "replacement"].every((name) => one[name] === other[name])
+const explanations = read(new URL("survivors.json", import.meta.url))
+const explanationOf = (survivor) => explanations.find((one) => same(one, survivor))
+
+/** Mutants that no test noticed; and those that were late: on a busy machine one that changes nothing may be late, too. */
 const survivors = []
 const late = []
 const rows = []
-for (const [file, { mutants, source }] of Object.entries(report.files)) {
-  const lines = source.split("\n")
-  const count = (...statuses) => mutants.filter(({ status }) => statuses.includes(status)).length
-  const [killed, timeout, survived, uncovered] = ["Killed", "Timeout", "Survived", "NoCoverage"].map((one) =>
-    count(one)
-  )
-  rows.push({ file, killed, timeout, survived, uncovered, broken: count("RuntimeError", "CompileError", "Pending") })
-  for (const { location, mutatorName, replacement, status } of mutants) {
-    const mutant = {
-      at: `${file}:${location.start.line}:${location.start.column}`,
-      file,
-      mutator: mutatorName,
-      line: lines[location.start.line - 1].trim(),
-      replacement: replacement.replace(/\s+/g, " ").trim()
-    }
-    if (status === "Survived" || status === "NoCoverage") survivors.push(mutant)
-    // On a busy machine a mutant that changes nothing may be late too: that says nothing against its explanation.
-    if (status === "Timeout") late.push(mutant)
+for (const group of groups) {
+  const mutated = await mutate(group).catch(() => mutate(group))
+  for (const [file, { mutants, source }] of Object.entries(mutated)) {
+    const of = (...statuses) => mutants.filter(({ status }) => statuses.includes(status))
+    const count = (...statuses) => of(...statuses).length
+    const [killed, timeout, survived, uncovered] = ["Killed", "Timeout", "Survived", "NoCoverage"].map((one) =>
+      count(one)
+    )
+    rows.push({ file, killed, timeout, survived, uncovered, broken: count("RuntimeError", "CompileError", "Pending") })
+    survivors.push(...of("Survived", "NoCoverage").map((mutant) => named(file, source, mutant)))
+    late.push(...of("Timeout").map((mutant) => named(file, source, mutant)))
   }
+  console.log(`${rows.length} files after ${minutes()} minutes`)
+  // Told at once, for the rest may take half an hour, and again at the end.
+  survivors.filter(({ file }) => file in mutated).forEach((one) => explanationOf(one) === undefined && show(one))
 }
 
 const score = ({ killed, survived, timeout, uncovered }) =>
@@ -76,15 +85,12 @@ const print = (name, cells) => console.log(name.padEnd(30) + cells.map((cell) =>
 print("", [...columns, "score"])
 for (const row of [...rows, total]) print(row.file, [...columns.map((name) => row[name]), score(row)])
 
-const same = (one, other) => ["file", "mutator", "line", "replacement"].every((name) => one[name] === other[name])
-const explanations = read(new URL("survivors.json", import.meta.url)).filter(({ file }) => file in report.files)
-const unexplained = survivors.filter((survivor) => !explanations.some((one) => same(one, survivor)))
-const stale = explanations.filter((one) => ![...survivors, ...late].some((mutant) => same(one, mutant)))
+const unexplained = survivors.filter((survivor) => explanationOf(survivor) === undefined)
+const mutatedFiles = new Set(rows.map(({ file }) => file))
+const stale = explanations.filter(
+  (one) => mutatedFiles.has(one.file) && ![...survivors, ...late].some((mutant) => same(one, mutant))
+)
 
-const show = ({ at, file, line, mutator, reason, replacement }) =>
-  console.log(
-    `\n${at ?? file} ${mutator}\n  ${line}\n  -> ${replacement}${reason === undefined ? "" : `\n  ${reason}`}`
-  )
 const list = (title, mutants) => {
   if (mutants.length === 0) return
   console.log(`\n${title}: ${mutants.length}`)
@@ -92,7 +98,7 @@ const list = (title, mutants) => {
 }
 
 const explained = survivors.flatMap((survivor) => {
-  const explanation = explanations.find((one) => same(one, survivor))
+  const explanation = explanationOf(survivor)
   return explanation === undefined ? [] : [{ ...survivor, reason: explanation.reason }]
 })
 list("Survivors that are explained", explained)
