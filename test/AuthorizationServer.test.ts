@@ -71,7 +71,7 @@ describe("discover", () => {
     [
       "redirects",
       () => status(302, { location: "https://evil.example/" }),
-      { status: 302, retryAfterMillis: undefined }
+      { reason: `${oauth} answered 302 (to evil.example)`, status: 302, retryAfterMillis: undefined }
     ],
     ["cannot be reached", () => "refuse", { reason: `${oauth} cannot be reached` }],
     ["answers HTML", () => new Response("<!doctype html>"), { reason: notAnObject("text/plain;charset=UTF-8") }],

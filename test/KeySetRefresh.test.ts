@@ -470,7 +470,7 @@ describe("keys once fetched", () => {
     [
       "a redirect",
       () => new Response(null, { status: 302, headers: { location: "https://evil.example/jwks" } }),
-      `${jwksUri} answered 302`
+      `${jwksUri} answered 302 (to evil.example)`
     ],
     ["no body", () => new Response(null, { status: 200 }), `${jwksUri} broke off`],
     ["an empty body", () => new Response("", { status: 200 }), notAnObject("text/plain;charset=UTF-8")],

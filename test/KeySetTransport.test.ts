@@ -162,7 +162,8 @@ for (const [name, client] of clients) {
           const server = yield* serve((response) =>
             response.writeHead(status, { location: `${target.url}/jwks` }).end(good)
           )
-          expect(yield* outcome(server.url)).toStrictEqual(unavailable(`${server.url}/jwks answered ${status}`))
+          const reason = `${server.url}/jwks answered ${status} (to ${new URL(target.url).host})`
+          expect(yield* outcome(server.url)).toStrictEqual(unavailable(reason))
           expect(target.requests).toStrictEqual([])
           expect(server.requests.length).toBe(1)
         }).pipe(Effect.provide(client))

@@ -74,6 +74,20 @@ describe("fetchJson", () => {
     })
   )
 
+  it.effect.each([
+    ["https://10.0.0.7/latest?secret#fragment", " (to 10.0.0.7)"],
+    ["https://user:secret@evil.example:8443/", " (to evil.example:8443)"],
+    ["//evil.example/jwks", " (to evil.example)"],
+    ["/elsewhere", " (to as.example)"],
+    ["", " (to as.example)"],
+    ["https://", ""]
+  ])("does not follow %j, and names its host alone", ([location, named]) =>
+    Effect.gen(function* () {
+      const answer = new Response(null, { status: 302, headers: { location } })
+      expect(yield* fetched(answer)).toMatchObject(failed(`${url} answered 302${named}`))
+    })
+  )
+
   it.effect("reads the status that a client of the user's takes for an error", () =>
     Effect.gen(function* () {
       const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)

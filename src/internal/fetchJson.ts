@@ -56,7 +56,7 @@ export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Ef
           : Effect.zipRight(
               release(response),
               Effect.flatMap(Clock.currentTimeMillis, (now) =>
-                fail(`answered ${response.status}`, {
+                fail(`answered ${response.status}${leadingTo(response.headers["location"], url)}`, {
                   status: response.status,
                   retryAfterMillis: retryAfter(response.headers["retry-after"], now)
                 })
@@ -128,6 +128,10 @@ const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
       redirect: "manual"
     })
   )
+
+/** Where an answer points, and nobody goes: the host alone, for the rest may be anything. */
+const leadingTo = (location: string | undefined, url: string): string =>
+  location !== undefined && URL.canParse(location, url) ? ` (to ${printable(new URL(location, url).host)})` : ""
 
 const maxAge = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
   const cacheControl = response.headers["cache-control"] ?? ""
