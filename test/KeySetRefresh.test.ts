@@ -889,23 +889,29 @@ describe("fresh", () => {
 })
 
 describe("a refresh that fails", () => {
+  /** A value that is fresh for 1 minute and usable for 5, from a source that then takes 250 milliseconds to fail. */
+  const failing = Effect.gen(function* () {
+    let down = false
+    const { get } = yield* refreshing.make({
+      load: Effect.suspend(() =>
+        down
+          ? Effect.delay(Effect.fail({ reason: "down" }), "250 millis")
+          : Effect.succeed({ value: "value", maxAgeMillis: undefined })
+      ),
+      freshFor: Duration.minutes(1),
+      usableFor: Duration.minutes(5),
+      cooldown: Duration.seconds(1)
+    })
+    yield* get
+    down = true
+    return get
+  })
+
   it.scoped("is logged while what was loaded stays in use, and not after", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       yield* TestClock.adjust("1 minute")
-      let down = false
-      const { get } = yield* refreshing.make({
-        load: Effect.suspend(() =>
-          down
-            ? Effect.delay(Effect.fail({ reason: "down" }), "250 millis")
-            : Effect.succeed({ value: "value", maxAgeMillis: undefined })
-        ),
-        freshFor: Duration.minutes(1),
-        usableFor: Duration.minutes(5),
-        cooldown: Duration.seconds(1)
-      })
-      yield* get
-      down = true
+      const get = yield* failing
       yield* TestClock.adjust("298750 millis")
       expect(yield* get).toBe("value")
       yield* TestClock.adjust("250 millis")
@@ -918,6 +924,19 @@ describe("a refresh that fails", () => {
       yield* TestClock.adjust("250 millis")
       expect({ ...(yield* Fiber.join(waiting)) }).toStrictEqual(unavailable("down", 2))
       expect(logs.lines).toEqual([line])
+    }).pipe(Effect.provide(logs.layer))
+  })
+
+  it.scoped("is not logged when it fails at the moment from which nothing is in use any more", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const get = yield* failing
+      yield* TestClock.adjust("299750 millis")
+      expect(yield* get).toBe("value")
+      yield* TestClock.adjust("250 millis")
+      yield* turns
+      expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("down", 1))
+      expect(logs.lines).toEqual([])
     }).pipe(Effect.provide(logs.layer))
   })
 })
