@@ -74,7 +74,7 @@ describe("fetchJson", () => {
     })
   )
 
-  it.effect.each([
+  it.effect.each<[string, string]>([
     ["https://10.0.0.7/latest?secret#fragment", " (to 10.0.0.7)"],
     ["https://user:secret@evil.example:8443/", " (to evil.example:8443)"],
     ["//evil.example/jwks", " (to evil.example)"],
