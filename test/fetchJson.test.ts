@@ -1,5 +1,6 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
@@ -94,6 +95,18 @@ describe("fetchJson", () => {
       const failure = yield* Effect.flip(fetchJson(client, url))
       expect(failure).toEqual({ reason: `${url} answered 418`, status: 418, retryAfterMillis: undefined })
     }).pipe(Effect.provide(network(() => new Response(null, { status: 418 })).layer))
+  )
+
+  it.effect("reads no answer that a client of the user's takes for another error than its status", () =>
+    Effect.gen(function* () {
+      const refusing = HttpClient.transformResponse(
+        yield* HttpClient.HttpClient,
+        Effect.flatMap(
+          (response) => new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode" })
+        )
+      )
+      expect(yield* Effect.flip(fetchJson(refusing, url))).toEqual({ reason: `${url} cannot be reached` })
+    }).pipe(Effect.provide(network(() => json({ keys: [] })).layer))
   )
 
   it.effect("tells fetch not to follow redirects, and keeps what else it was told", () =>

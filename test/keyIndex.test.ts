@@ -51,6 +51,32 @@ describe("reporter", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
+  it.effect("shows twenty problems, and says how many more there are", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const odd = (count: number) =>
+        Array.from({ length: count }, (_, index) => ({ key: `key ${index}`, reason: "odd", logLevel: "Info" }) as const)
+      yield* keyIndex.reporter("jwks")(odd(20))
+      yield* keyIndex.reporter("jwks")(odd(21))
+      const shown = odd(20).map(keyIndex.describe).join("; ")
+      expect(logs.lines).toEqual([
+        `INFO Not all keys of jwks are in order: ${shown}`,
+        `INFO Not all keys of jwks are in order: ${shown}; 1 more`
+      ])
+    }).pipe(Effect.provide(logs.layer))
+  })
+
+  it.effect("takes two reasons for others than one of their letters", () => {
+    const logs = captureLogs()
+    return Effect.gen(function* () {
+      const report = keyIndex.reporter("jwks")
+      const odd = (reason: string) => ({ key: "key 1", reason, logLevel: "Info" }) as const
+      yield* report([odd("a"), odd("b")])
+      yield* report([odd("ab")])
+      expect(logs.lines).toHaveLength(2)
+    }).pipe(Effect.provide(logs.layer))
+  })
+
   it.effect("says nothing when all is well again", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
