@@ -201,6 +201,27 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
+  it.scoped("keeps the document while the issuer's can be read and not be written", () =>
+    Effect.gen(function* () {
+      const net = network(() => json(upstream))
+      const { lines, url } = yield* serve(
+        AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
+      )
+      const answer = Effect.flatMap(get(url + wellKnown), body)
+      const before = yield* answer
+      const deep = 100_000
+      net.answer = () =>
+        new Response(`${JSON.stringify(upstream).slice(0, -1)},"deep":${"[".repeat(deep)}${"]".repeat(deep)}}`)
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* answer).toBe(before)
+      yield* Effect.promise(() => vi.waitFor(() => expect(lines.length).toBe(1)))
+      expect(lines[0]!.message).toBe(
+        `A refresh failed; what was loaded 10m ago stays in use: the metadata of "${issuer}" cannot be written`
+      )
+      expect(yield* answer).toBe(before)
+    })
+  )
+
   it.scopedLive("serves a bare origin at the root, and no other resource there beside it", () =>
     Effect.gen(function* () {
       const other = "https://other.example"
