@@ -160,11 +160,11 @@ const signatureCache = (options: JwtOptions) =>
     return SignatureCache.make<verifier.Remembered>({ bytes, entries })
   })
 
-const audienceChoices: Readonly<Record<keyof AudienceChoices, true>> = {
-  besideResource: true,
-  insteadOfResource: true,
-  dangerouslyAcceptAnyAudience: true
-}
+const audienceChoices: ReadonlyArray<string> = [
+  "besideResource",
+  "insteadOfResource",
+  "dangerouslyAcceptAnyAudience"
+] satisfies ReadonlyArray<keyof AudienceChoices>
 
 const audiencesOf = (accepted: AcceptedAudiences, { audiences }: ProtectedResource["Type"]): Audiences =>
   accepted.insteadOfResource ?? [...audiences, ...(accepted.besideResource ?? [])]
@@ -175,7 +175,7 @@ const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: Protec
     const choices = Object.entries(accepted).filter(([, value]) => value !== undefined)
     const names = choices.map(([name]) => name).join(", ")
     // Types do not stop what comes from a configuration file, and a choice that nobody knows must not be the weakest.
-    if (!Object.hasOwn(audienceChoices, names)) {
+    if (!audienceChoices.includes(names)) {
       return yield* ConfigurationError.make("acceptedAudiences", names, "is not one choice")
     }
     const option = `acceptedAudiences.${names}`
