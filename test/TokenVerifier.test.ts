@@ -40,6 +40,12 @@ const verify = (overrides: Overrides = {}, setting?: Setting) =>
     return yield* verifier.verify(token)
   }).pipe(Effect.provide(layer(setting)))
 
+describe("TokenVerifier", () => {
+  it("has a key of its own", () => {
+    expect(TokenVerifier.TokenVerifier.key).toBe("effect-resource-server/TokenVerifier")
+  })
+})
+
 describe("layerJwt", () => {
   it.effect("returns the verified token", () =>
     Effect.gen(function* () {
