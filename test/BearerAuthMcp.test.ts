@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { issuer, keyFor, mint } from "./support/issuer.ts"
-import { get, postWith, serve } from "./support/server.ts"
+import { get, postWith, serve, severalCredentials } from "./support/server.ts"
 
 const authAt = (path: string) =>
   TokenVerifier.layerJwt({ issuer }).pipe(
@@ -114,11 +114,7 @@ describe("BearerAuthMcp.layerHttpRouter", () => {
         status: 200,
         text: expect.stringContaining("user-1")
       })
-      for (const credentials of [
-        [good, good],
-        [good, "Basic eA=="],
-        ["Basic eA==", good]
-      ]) {
+      for (const credentials of severalCredentials(good)) {
         expect(yield* postWith(`${url}/mcp`, credentials, body)).toEqual({
           status: 400,
           challenge:

@@ -18,7 +18,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
-import { get, postWith, serve } from "./support/server.ts"
+import { get, postWith, serve, severalCredentials } from "./support/server.ts"
 
 class Admins extends BearerAuthRpc.Tag<Admins>()("Admins", { scopes: ["notes:admin"] }) {}
 
@@ -98,13 +98,6 @@ const bearer = (overrides?: Overrides) => Effect.map(mint(overrides), (token) =>
 /** A call as it stands in a request's body, and a good answer to it. */
 const whoamiCall = '{"_tag":"Request","id":"1","tag":"whoami","payload":null,"headers":[]}\n'
 const exitOf = (value: string) => expect.stringContaining(`{"_tag":"Success","value":"${value}"}`)
-
-/** Several lines of credentials, one of which is good. */
-const several = (good: string) => [
-  [good, good],
-  [good, "Basic eA=="],
-  ["Basic eA==", good]
-]
 
 const metadata = "https://api.example/.well-known/oauth-protected-resource/mcp"
 
@@ -255,7 +248,7 @@ describe("BearerAuthRpc.layer", () => {
       const { url } = yield* serve(typedAt("/mcp"))
       const good = yield* bearer()
       expect(yield* postWith(`${url}/mcp`, [good], whoamiCall)).toMatchObject({ status: 200, text: exitOf("user-1") })
-      for (const credentials of several(good)) {
+      for (const credentials of severalCredentials(good)) {
         expect(yield* postWith(`${url}/mcp`, credentials, whoamiCall)).toEqual({
           status: 200,
           challenge: undefined,
@@ -350,7 +343,7 @@ describe("BearerAuth.layer around BearerAuthRpc.add", () => {
       const { url } = yield* serve(guardedAt("/mcp"))
       const good = yield* bearer()
       expect(yield* postWith(`${url}/mcp`, [good], whoamiCall)).toMatchObject({ status: 200, text: exitOf("user-1") })
-      for (const credentials of several(good)) {
+      for (const credentials of severalCredentials(good)) {
         expect(yield* postWith(`${url}/mcp`, credentials, whoamiCall)).toEqual({
           status: 400,
           challenge: `Bearer resource_metadata="${metadata}", scope="mcp:tools", error="invalid_request", error_description="The Authorization header is malformed"`,

@@ -89,6 +89,13 @@ export const raw = (port: number, ...lines: ReadonlyArray<string>) =>
       })
   )
 
+/** Several lines of credentials, at least one of which is good, in whatever order. */
+export const severalCredentials = (good: string): ReadonlyArray<ReadonlyArray<string>> => [
+  [good, good],
+  [good, "Basic eA=="],
+  ["Basic eA==", good]
+]
+
 /** Posts a body with one `Authorization` line for each of these values. */
 export const postWith = (url: string, credentials: ReadonlyArray<string>, body: string) =>
   Effect.promise(
