@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { printableClaims } from "./internal/printable.ts"
+import * as scopesMissing from "./internal/scopesMissing.ts"
 import type { Claims, Jwt } from "./Jwt.ts"
 import { covers, type ScopeHierarchy } from "./ScopeHierarchy.ts"
 import { ClaimInvalid, ScopeMissing } from "./TokenError.ts"
@@ -61,7 +62,7 @@ export const withScopes = (
 ): Effect.Effect<AccessToken["Type"], ScopeMissing> =>
   covers(token.scopes, required, token.scopeHierarchy)
     ? Effect.succeed(token)
-    : new ScopeMissing({ required, granted: printableClaims([...token.scopes]) })
+    : scopesMissing.note(token, new ScopeMissing({ required, granted: printableClaims([...token.scopes]) }))
 
 /**
  * The current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler behind

@@ -86,6 +86,7 @@ export const layerMetadataRoute: Layer.Layer<
       yield* wellKnown.serve({
         name: "oauth-authorization-server",
         pathname: new URL(resource).pathname.replace(/^\/$/, ""),
+        about: `${resource} ${issuer}`,
         respond: Effect.catchAll(document.get, ({ retryAfter }) =>
           Effect.succeed(
             HttpServerResponse.empty({

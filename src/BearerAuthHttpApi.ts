@@ -10,14 +10,18 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AccessToken } from "./AccessToken.ts"
 import * as BearerAuth from "./BearerAuth.ts"
-import type { Challenge } from "./Challenge.ts"
 import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as adding from "./internal/adding.ts"
+import { contextOfCurrentFiber, requireSameResource } from "./internal/adding.ts"
+import * as published from "./internal/published.ts"
+import * as scopesMissing from "./internal/scopesMissing.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { ScopeMissing, TokenError } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -67,67 +71,120 @@ export const layer = <Selves extends readonly [unknown, ...Array<unknown>]>(
 const layerOf = <Self>(tag: TagClass<Self, string>) =>
   Layer.effect(
     tag,
-    Effect.map(BearerAuth.make({ scopes: tag.scopes }), (edge) => ({
+    Effect.gen(function* () {
+      const { resource } = yield* ProtectedResource
+      const door = yield* BearerAuth.make({ scopes: tag.scopes })
       // Not the credentials that HttpApi decoded: it takes what follows seven characters, whatever the scheme.
-      bearer: () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => authenticate(edge, request))
-    }))
+      const bearer = () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => authenticate(door, request))
+      return {
+        // `HttpApiBuilder` reads it where it builds an endpoint, in the fiber that knows whose endpoint that is.
+        get bearer() {
+          requireSameResource(contextOfCurrentFiber(), "BearerAuthHttpApi", resource)
+          return bearer
+        }
+      }
+    })
   )
 
-const authenticate = (edge: BearerAuth.Authenticator, request: HttpServerRequest.HttpServerRequest) =>
-  edge.authenticate(request).pipe(
-    Effect.tapError((error) => {
+const authenticate = (door: BearerAuth.Authenticator, request: HttpServerRequest.HttpServerRequest) =>
+  Effect.matchEffect(door.authenticate(request), {
+    onFailure: (error) => {
       answered.add(request)
+      const { headers } = door.challenge(error)
       return HttpApp.appendPreResponseHandler((_, response) =>
-        Effect.succeed(withHeaders(response, edge.challenge(error)))
+        Effect.succeed(HttpServerResponse.setHeaders(response, headers))
+      ).pipe(Effect.zipRight(BearerAuth.beforeResponse(request)), Effect.zipRight(Effect.fail(error)))
+    },
+    onSuccess: (verified) => {
+      // A token of its own: what its handler lacks is noted beside it, and a token that came before is shared.
+      const accessToken = { ...verified }
+      return Effect.as(
+        HttpApp.appendPreResponseHandler((_, response) => challengeHandler(door, request, response, accessToken)),
+        accessToken
       )
-    }),
-    Effect.zipLeft(HttpApp.appendPreResponseHandler((_, response) => challengeHandler(edge, request, response)))
-  )
+    }
+  })
 
 /** The requests that have their challenge: several tags may be on one endpoint, and only one of them answers. */
 const answered = new WeakSet<HttpServerRequest.HttpServerRequest>()
 
-/** A middleware of `HttpApi` never sees how its handler fails, only the response that was made of it. */
+/**
+ * A middleware of `HttpApi` never sees how its handler fails, only the response that was made of it: one that says what the
+ * token was found to lack. A response of another origin that looks like it, from a server behind this one, is passed on.
+ */
 const challengeHandler = (
-  edge: BearerAuth.Authenticator,
+  door: BearerAuth.Authenticator,
   request: HttpServerRequest.HttpServerRequest,
-  response: HttpServerResponse.HttpServerResponse
+  response: HttpServerResponse.HttpServerResponse,
+  accessToken: AccessToken["Type"]
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const error = answered.has(request) ? Option.none() : scopeMissing(response)
-  if (Option.isNone(error)) return Effect.succeed(response)
+  const error = scopesMissing.of(accessToken)
+  if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
   answered.add(request)
-  return Effect.map(edge.challengeHandler(error.value, request), (challenge) => withHeaders(response, challenge))
+  return Effect.map(door.challengeHandler(error, request), ({ headers }) =>
+    HttpServerResponse.setHeaders(response, headers)
+  )
 }
 
-const scopeMissing = ({ body, status }: HttpServerResponse.HttpServerResponse): Option.Option<ScopeMissing> =>
-  status === 403 && body._tag === "Uint8Array" ? decodeScopeMissing(new TextDecoder().decode(body.body)) : Option.none()
+const isAbout = (error: ScopeMissing, { body, status }: HttpServerResponse.HttpServerResponse): boolean =>
+  status === 403 &&
+  body._tag === "Uint8Array" &&
+  new TextDecoder().decode(body.body) === JSON.stringify(encodeScopeMissing(error))
 
-const decodeScopeMissing = Schema.decodeOption(Schema.parseJson(ScopeMissing))
+const encodeScopeMissing = Schema.encodeSync(ScopeMissing)
 
-const withHeaders = (response: HttpServerResponse.HttpServerResponse, { headers }: Challenge) =>
-  HttpServerResponse.setHeaders(response, headers)
+/**
+ * Marks endpoints, groups or APIs that anyone may ask, without an access token: `endpoint.annotate(BearerAuthHttpApi.Open, true)`.
+ * Read by `add`, which names them in a line at start. The annotation that is nearest to the endpoint counts.
+ */
+export class Open extends Context.Tag("effect-resource-server/BearerAuthHttpApi/Open")<Open, boolean>() {}
 
 /**
  * Serves an API below the resource's own path: an endpoint `/notes` is at `/api/notes` for `/api`, and the resource's URL is the
- * `baseUrl` of its `HttpApiClient`.
+ * `baseUrl` of its `HttpApiClient`. Serves the resource's metadata, too.
  *
- * Like `HttpLayerRouter.addHttpApi`, and like it not protected by itself: protected is what has a tag. Handlers are built afresh,
- * for all APIs of one build else share one list of routes, and would answer for each other where their paths are the same;
- * what handlers share with the rest of a program is provided to the result, not to `handlers`.
+ * Protected is the default: fails with `ConfigurationError` when built for an endpoint that has neither a tag of this module (or
+ * another middleware that provides `AccessToken`) nor the annotation `Open`, or both; `BearerAuth.layer` around the whole
+ * protects what has no tag. Handlers are built afresh, for all APIs of one build else share one list of routes, and would answer
+ * for each other where their paths are the same; what handlers share with the rest of a program is provided to the result, not
+ * to `handlers`.
  */
 export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R, HandlersE, HandlersR>(
   api: HttpApi.HttpApi<Id, Groups, E, R>,
   handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, HandlersE, HandlersR>
 ): Layer.Layer<
   never,
-  HandlersE,
+  HandlersE | ConfigurationError.ConfigurationError,
   | ProtectedResource
   | HttpLayerRouter.HttpRouter
   | HttpRouter.HttpRouter.DefaultServices
   | R
   | HttpApiGroup.HttpApiGroup.ErrorContext<Groups>
   | HandlersR
-> => Layer.fresh(HttpLayerRouter.addHttpApi(api).pipe(Layer.provide(handlers), Layer.provide(routerBelowResource)))
+> =>
+  adding.layer(
+    { open: false, withoutBodies: false },
+    HttpLayerRouter.addHttpApi(api).pipe(Layer.provide(handlers), Layer.provide(routerBelowResource)),
+    (doors) =>
+      Effect.zipRight(
+        Effect.flatMap(ProtectedResource, published.onRouter),
+        adding.protection("BearerAuthHttpApi", operationsOf(api as never), doors)
+      )
+  )
+
+const operationsOf = ({ annotations, groups, middlewares }: HttpApi.HttpApi.AnyWithProps) =>
+  Object.values(groups).flatMap((group) =>
+    Object.values(group.endpoints).map((endpoint) => ({
+      name: `${endpoint.method} ${endpoint.path}`,
+      isProtected: [...middlewares, ...group.middlewares, ...endpoint.middlewares].some(
+        ({ optional, provides }) => provides === AccessToken && !optional
+      ),
+      isOpen: [endpoint.annotations, group.annotations, annotations]
+        .map(Context.getOption(Open))
+        .reduce((near, far) => Option.orElse(near, () => far))
+        .pipe(Option.getOrElse(() => false))
+    }))
+  )
 
 const routerBelowResource = Layer.effect(
   HttpLayerRouter.HttpRouter,

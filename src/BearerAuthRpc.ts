@@ -11,18 +11,21 @@
  *   `HttpClient.filterStatusOk`.
  */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
 import type * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as RpcServer from "@effect/rpc/RpcServer"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AccessToken } from "./AccessToken.ts"
 import * as BearerAuth from "./BearerAuth.ts"
-import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as ConfigurationError from "./ConfigurationError.ts"
+import * as adding from "./internal/adding.ts"
+import * as published from "./internal/published.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { TokenError, TokenMissing } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -67,26 +70,62 @@ export const layer = <Selves extends readonly [unknown, ...Array<unknown>]>(
 const layerOf = <Self>(tag: TagClass<Self, string>) =>
   Layer.effect(
     tag,
-    Effect.map(
-      BearerAuth.make({ scopes: tag.scopes }),
-      ({ authenticate }) =>
-        () =>
-          Effect.flatMap(
-            Effect.serviceOption(HttpServerRequest.HttpServerRequest),
-            Option.match({ onNone: () => new TokenMissing(), onSome: authenticate })
-          )
-    )
+    Effect.gen(function* () {
+      const { resource } = yield* ProtectedResource
+      const door = yield* BearerAuth.make({ scopes: tag.scopes })
+      const middleware = () =>
+        Effect.flatMap(
+          Effect.serviceOption(HttpServerRequest.HttpServerRequest),
+          Option.match({
+            onNone: () => new TokenMissing(),
+            onSome: (request) => Effect.zipRight(requireAddedFor(resource), door.authenticate(request))
+          })
+        )
+      resources.set(middleware, resource)
+      return middleware
+    })
   )
 
+/** The resources of the middleware that was built here. */
+const resources = new WeakMap<object, string>()
+
+/** The resource whose procedures a request asks for: `add` notes it. */
+class AddedFor extends Context.Tag("effect-resource-server/BearerAuthRpc/AddedFor")<AddedFor, string>() {}
+
 /**
- * Serves a group at the resource's own path, by HTTP POST. Like `RpcServer.layerHttpRouter`, and like it not protected by itself:
- * see the two ways above.
+ * A call dies unless `add` of the door's own resource serves it. `@effect/rpc` looks for a procedure's middleware at each call and
+ * not where it is served: there it cannot be seen that two resources share one.
+ */
+const requireAddedFor = (resource: string): Effect.Effect<void> =>
+  Effect.flatMap(Effect.serviceOption(AddedFor), (added) => {
+    if (Option.isNone(added)) {
+      return Effect.die(
+        ConfigurationError.make("BearerAuthRpc", resource, "protects procedures that BearerAuthRpc.add does not serve")
+      )
+    }
+    return added.value === resource
+      ? Effect.void
+      : Effect.die(adding.anotherResource("BearerAuthRpc", resource, added.value))
+  })
+
+/**
+ * Marks procedures that anyone may call, without an access token: `rpc.annotate(BearerAuthRpc.Open, true)`. Read by `add`, which
+ * names them in a line at start.
+ */
+export class Open extends Context.Tag("effect-resource-server/BearerAuthRpc/Open")<Open, boolean>() {}
+
+/**
+ * Serves a group at the resource's own path, by HTTP POST. Serves the resource's metadata, too.
+ *
+ * Protected is the default: fails with `ConfigurationError` when built for a procedure that has neither a tag of this module (or
+ * another middleware that provides `AccessToken`) nor the annotation `Open`, or both; `BearerAuth.layer` around it protects
+ * procedures without a tag. Fails, too, if a tag's `layer` belongs to another resource.
  */
 export const add = <Rpcs extends Rpc.Any>(
   group: RpcGroup.RpcGroup<Rpcs>
 ): Layer.Layer<
   never,
-  never,
+  ConfigurationError.ConfigurationError,
   | ProtectedResource
   | HttpLayerRouter.HttpRouter
   | RpcSerialization.RpcSerialization
@@ -94,8 +133,40 @@ export const add = <Rpcs extends Rpc.Any>(
   | Rpc.Context<Rpcs>
   | Rpc.Middleware<Rpcs>
 > =>
-  Layer.fresh(
+  adding.layer(
+    { open: false, withoutBodies: true },
     Layer.unwrapEffect(
-      Effect.map(ProtectedResource, ({ path }) => RpcServer.layerHttpRouter({ group, path, protocol: "http" }))
-    )
+      Effect.map(ProtectedResource, ({ path, resource }) =>
+        RpcServer.layerHttpRouter({ group, path, protocol: "http" }).pipe(
+          Layer.provide(HttpLayerRouter.middleware(Effect.provideService(AddedFor, resource)).layer)
+        )
+      )
+    ),
+    (doors) =>
+      Effect.gen(function* () {
+        const resource = yield* ProtectedResource
+        const procedures = [
+          ...(group.requests as ReadonlyMap<string, unknown>).values()
+        ] as ReadonlyArray<Rpc.AnyWithProps>
+        yield* requireOwnMiddleware(procedures, resource.resource)
+        yield* published.onRouter(resource)
+        yield* adding.protection("BearerAuthRpc", procedures.map(operationOf), doors)
+      })
   )
+
+/** A call would die later on: what can be seen when the group is served is said then. */
+const requireOwnMiddleware = (procedures: ReadonlyArray<Rpc.AnyWithProps>, resource: string) =>
+  Effect.contextWithEffect((context: Context.Context<never>) => {
+    const bound = procedures
+      .flatMap(({ middlewares }) => [...middlewares])
+      .flatMap((tag) => Option.toArray(Context.getOption(context, tag)))
+      .map((middleware) => resources.get(middleware))
+      .find((one) => one !== undefined && one !== resource)
+    return bound === undefined ? Effect.void : adding.anotherResource("BearerAuthRpc", bound, resource)
+  })
+
+const operationOf = ({ _tag, annotations, middlewares }: Rpc.AnyWithProps): adding.Operation => ({
+  name: _tag,
+  isProtected: [...middlewares].some(({ optional, provides }) => provides === AccessToken && !optional),
+  isOpen: Option.getOrElse(Context.getOption(annotations, Open), () => false)
+})

@@ -1,21 +1,18 @@
 /**
  * The resource that access tokens are minted for: its URL, and the metadata that clients discover it by (RFC 9728).
  */
-import type * as HttpMethod from "@effect/platform/HttpMethod"
-import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as ConfigurationError from "./ConfigurationError.ts"
-import { BoundTo } from "./internal/boundTo.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
+import * as published from "./internal/published.ts"
 import { scopeList } from "./internal/scopeList.ts"
-import * as wellKnown from "./internal/wellKnown.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as ScopeHierarchy from "./ScopeHierarchy.ts"
 
@@ -138,73 +135,36 @@ export const layerConfig = (
 /**
  * Serves the metadata document (RFC 9728 section 3) at the resource's well-known URL, to any origin, for GET and HEAD.
  *
- * `/.well-known/oauth-protected-resource` itself answers too while no other resource is served by the same router.
- * Never behind authentication, wherever this Layer stands. Two resources with one path on one router are a
- * `ConfigurationError`.
+ * The doors of `HttpLayerRouter` do this themselves; a second time changes nothing. `/.well-known/oauth-protected-resource`
+ * itself answers too while no other resource is served by the same router. Never behind authentication and never below a
+ * prefix, wherever this Layer stands. A route of the app's own at the same place is used instead. Two resources with one
+ * path on one router are a `ConfigurationError`.
  */
 export const layerMetadataRoute: Layer.Layer<
   never,
   ConfigurationError.ConfigurationError,
   ProtectedResource | HttpLayerRouter.HttpRouter
-> = Layer.fresh(
-  Layer.effectDiscard(
-    Effect.flatMap(ProtectedResource, ({ metadata, metadataUrl }) =>
-      wellKnown.serve({
-        name: "oauth-protected-resource",
-        pathname: new URL(metadataUrl).pathname.slice("/.well-known/oauth-protected-resource".length),
-        respond: Effect.succeed(wellKnown.document(metadata))
-      })
-    )
-  )
-)
+> = Layer.fresh(Layer.effectDiscard(Effect.flatMap(ProtectedResource, published.onRouter)))
 
 /**
- * Adds a route below the resource's own path: `"/"` is that path itself, `"/notes"` is `/mcp/notes` for `/mcp`.
+ * The middleware that serves the metadata document where there is no `HttpLayerRouter`: around an app of
+ * `HttpApiBuilder.serve`, `HttpRouter` or `HttpApp`.
  *
- * Like `HttpLayerRouter.add`, and like it not protected by itself: provide `BearerAuth.layer`.
+ * `Layer.unwrapEffect(Effect.map(ProtectedResource.metadataMiddleware, HttpApiBuilder.serve))`. It answers at the
+ * resource's well-known URL and at `/.well-known/oauth-protected-resource`, to any origin, and passes everything else on.
  */
-export const add = <E, R>(
-  method: "*" | Exclude<HttpMethod.HttpMethod, "HEAD">,
-  path: `/${string}`,
-  handler:
-    | Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-    | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>)
-): Layer.Layer<
+export const metadataMiddleware: Effect.Effect<
+  <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>,
   never,
-  never,
-  | ProtectedResource
-  | HttpLayerRouter.HttpRouter
-  | HttpLayerRouter.Request.From<"Requires", Exclude<R, HttpLayerRouter.Provided>>
-  | HttpLayerRouter.Request.From<"Error", E>
-> =>
-  Layer.fresh(
-    Layer.unwrapEffect(
-      Effect.map(ProtectedResource, (resource) =>
-        HttpLayerRouter.add(method, below(resource.path, path), onlyFor(resource.resource, handler))
-      )
+  ProtectedResource
+> = Effect.map(ProtectedResource, (resource) => {
+  const metadata = published.elsewhere(resource)
+  return (app) =>
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      ({ method, url }) => metadata(method, url.replace(/[?#].*/s, "")) ?? app
     )
-  )
-
-/**
- * Effect builds a Layer once: one that holds `BearerAuth.layer` and is given to two resources would verify the tokens of the
- * first at the routes of the second. Such a request is a defect, answered 500, and never gets through.
- */
-const onlyFor = <E, R>(
-  resource: string,
-  handler:
-    | Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-    | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>)
-) =>
-  Effect.flatMap(Effect.serviceOption(BoundTo), (bound) => {
-    if (Option.isSome(bound) && bound.value !== resource) {
-      const reason = `protects a route of ${resource}: share no Layer that holds BearerAuth.layer, or wrap it in Layer.fresh`
-      return Effect.die(ConfigurationError.make("BearerAuth", bound.value, reason))
-    }
-    return Effect.isEffect(handler) ? handler : Effect.flatMap(HttpServerRequest.HttpServerRequest, handler)
-  })
-
-const below = (base: `/${string}`, path: `/${string}`): `/${string}` =>
-  path === "/" ? base : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)
+})
 
 const documentationUrl = (value: string) =>
   URL.canParse(value) && /^https?:/i.test(value)

@@ -13,7 +13,7 @@
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
  *
- * const App = ProtectedResource.add("GET", "/", HttpServerResponse.text("hello")).pipe(
+ * const App = BearerAuth.add("GET", "/", HttpServerResponse.text("hello")).pipe(
  *   Layer.provide(BearerAuth.layer),
  *   Layer.provide(AuthKit.layer({ authkitDomain: "as.example", baseUrl: "https://api.example", path: "/mcp" }))
  * )

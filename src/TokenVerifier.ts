@@ -30,8 +30,10 @@ export class TokenVerifier extends Context.Tag("effect-resource-server/TokenVeri
   TokenVerifier,
   {
     readonly verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection>
-    /** The resource that the verifier is bound to. A verifier of your own leaves it out. */
-    readonly resource?: string | undefined
+    /** The URL of the resource that the verifier is bound to. A door of another resource refuses it when built. */
+    readonly resource: string
+    /** Logs the audience that tokens must have. The first door that uses the verifier runs it, once. */
+    readonly announce?: Effect.Effect<void> | undefined
   }
 >() {}
 
@@ -82,7 +84,7 @@ export interface JwtOptions {
 /**
  * Binds the pipeline to `ProtectedResource`: signature, type, issuer, audience, lifetime, binding, required claims, scopes.
  *
- * Logs one line when built: the audience that tokens must have. Fails with `ConfigurationError` when built. Always
+ * The first door that uses it logs one line: the audience that tokens must have. Fails with `ConfigurationError` when built. Always
  * fresh: the same Layer given to two resources is bound to each on its own. Not checked: revocation.
  */
 export const layerJwt = (
@@ -114,9 +116,9 @@ export const layerJwt = (
           ...(requiredClaims.length > 0 ? [Check.requiredClaims(requiredClaims)] : [])
         ]
         const scopes = resource.requiredScopes.length > 0 ? [Check.scopes(resource.requiredScopes, resource)] : []
-        yield* announce(options, resource)
         return TokenVerifier.of({
           resource: resource.resource,
+          announce: announce(options, resource),
           verify: verifier.make(options.issuer, guardedKeys(keySet), { claims, scopes }, cache)
         })
       })
@@ -133,19 +135,24 @@ export const layerJwtConfig = (
 > => Layer.fresh(fromConfig(options, layerJwt))
 
 /**
- * A verifier of your own. It is used as it is: nothing is added to it, and nothing is said about the audience it accepts.
+ * A verifier of your own, bound to `ProtectedResource`. It is used as it is: nothing is added to it, and nothing is said about
+ * the audience it accepts.
  *
- * The scopes that the resource requires are checked at the HTTP edge, for this verifier as for any other.
+ * `Layer.provideMerge` puts it over the resource, `ProtectedResource.layer` or `AuthKit.layerResource`; merged with a preset, which
+ * has a verifier already, it does not compile. The scopes that the resource requires are checked by the door, for this
+ * verifier as for any other.
  */
 export const layer = <R>(
   verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection, R>
-): Layer.Layer<TokenVerifier, never, R> =>
+): Layer.Layer<TokenVerifier, never, R | ProtectedResource> =>
   Layer.fresh(
     Layer.effect(
       TokenVerifier,
-      Effect.map(Effect.context<R>(), (context) =>
-        TokenVerifier.of({ verify: (token) => Effect.provide(verify(token), context) })
-      )
+      Effect.gen(function* () {
+        const { resource } = yield* ProtectedResource
+        const context = yield* Effect.context<R>()
+        return TokenVerifier.of({ resource, verify: (token) => Effect.provide(verify(token), context) })
+      })
     )
   )
 

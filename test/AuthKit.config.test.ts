@@ -139,7 +139,7 @@ describe("layerResource", () => {
       const logs = captureLogs()
       const accessToken = { claims: { aud: "https://other.example" }, scopes: new Set<string>() }
       const own = TokenVerifier.layer(() => Effect.succeed(accessToken))
-      const auth = Layer.merge(
+      const auth = Layer.provideMerge(
         own,
         AuthKit.layerResource({
           authkitDomain: domain,

@@ -44,7 +44,7 @@ const Auth = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.
 
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))
 
-const App = ProtectedResource.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+const App = BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
 
 const bearer = (token: Redacted.Redacted) => ({ authorization: `Bearer ${Redacted.value(token)}` })
 
@@ -268,9 +268,9 @@ describe("BearerAuth.layer", () => {
         Effect.fail(new VerificationUnavailable({ reason: "the issuer is down", retryAfter: 17 }))
       )
       const { lines, url } = yield* serve(
-        ProtectedResource.add("GET", "/", whoami).pipe(
+        BearerAuth.add("GET", "/", whoami).pipe(
           Layer.provide(BearerAuth.layer),
-          Layer.provide(Layer.merge(Unavailable, Resource))
+          Layer.provide(Layer.provideMerge(Unavailable, Resource))
         )
       )
       const response = yield* get(`${url}/mcp`, bearer(yield* mint()))
@@ -322,8 +322,8 @@ describe("BearerAuth.layer", () => {
       const { url } = yield* serve(
         Layer.merge(
           HttpLayerRouter.add("GET", "/open", HttpServerResponse.text("open")),
-          ProtectedResource.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer))
-        ).pipe(Layer.provide(Layer.merge(Counting, Resource)))
+          BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer))
+        ).pipe(Layer.provide(Layer.provideMerge(Counting, Resource)))
       )
       expect((yield* get(`${url}/open`, { authorization: "Bearer garbage" })).status).toBe(200)
       expect(verified).toBe(0)
@@ -334,7 +334,7 @@ describe("BearerAuth.layer", () => {
 
   it.scopedLive("does not challenge preflights, with or without the platform's CORS", () =>
     Effect.gen(function* () {
-      const Wild = ProtectedResource.add("*", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+      const Wild = BearerAuth.add("*", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
       const preflight = { origin: "https://page.example", "access-control-request-method": "POST" }
       const plain = yield* serve(Wild)
       expect(shown(yield* get(`${plain.url}/mcp`, preflight, "OPTIONS"))).toMatchObject({
@@ -384,7 +384,7 @@ describe("what stands around a protected route", () => {
         { global: true }
       )
       const route = (path: `/${string}`, handler: Effect.Effect<HttpServerResponse.HttpServerResponse>) =>
-        ProtectedResource.add("GET", path, Effect.zipRight(tell(path), handler))
+        BearerAuth.add("GET", path, Effect.zipRight(tell(path), handler))
       const routes = Layer.mergeAll(
         route("/answers", Effect.succeed(HttpServerResponse.empty())),
         route("/dies", Effect.die("on purpose")),
@@ -448,7 +448,7 @@ describe("BearerAuth.layerScopes", () => {
   it.scopedLive("asks for the scopes of the operation and of the resource in one challenge", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(
-        ProtectedResource.add("GET", "/", whoami).pipe(
+        BearerAuth.add("GET", "/", whoami).pipe(
           Layer.provide(BearerAuth.layerScopes("admin")),
           Layer.provide(Auth)
         )
@@ -483,7 +483,7 @@ describe("AccessToken.requireScopes", () => {
   it.scopedLive("turns a handler's shortfall into 403 with a challenge", () =>
     Effect.gen(function* () {
       const { lines, url } = yield* serve(
-        ProtectedResource.add(
+        BearerAuth.add(
           "GET",
           "/",
           Effect.as(AccessToken.requireScopes("admin"), HttpServerResponse.text("ok"))
@@ -503,7 +503,7 @@ describe("AccessToken.requireScopes", () => {
 })
 
 describe("a ScopeMissing whose scopes a handler made of its request", () => {
-  const Route = ProtectedResource.add("GET", "/", (request) =>
+  const Route = BearerAuth.add("GET", "/", (request) =>
     Effect.as(
       AccessToken.requireScopes("admin", `${decodeURIComponent(request.url.split("?")[1] ?? "")}`),
       HttpServerResponse.empty()
@@ -552,16 +552,16 @@ describe("a hierarchy of scopes", () => {
   const lacking = (scope: string) => challenge("insufficient_scope", "The access token lacks a required scope", scope)
 
   it.scopedLive.each([
-    ["layer", ProtectedResource.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layer)), "read", "read"],
+    ["layer", BearerAuth.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layer)), "read", "read"],
     [
       "layerScopes",
-      ProtectedResource.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layerScopes("read", "write"))),
+      BearerAuth.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layerScopes("read", "write"))),
       "write",
       "write"
     ],
     [
       "requireScopes",
-      ProtectedResource.add("GET", "/", inHandler).pipe(Layer.provide(BearerAuth.layer)),
+      BearerAuth.add("GET", "/", inHandler).pipe(Layer.provide(BearerAuth.layer)),
       "write",
       "write"
     ]
@@ -583,9 +583,9 @@ describe("a hierarchy of scopes", () => {
     Effect.gen(function* () {
       const own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set(["write"]) }))
       const { url } = yield* serve(
-        ProtectedResource.add("GET", "/", inHandler).pipe(
+        BearerAuth.add("GET", "/", inHandler).pipe(
           Layer.provide(BearerAuth.layer),
-          Layer.provide(Layer.merge(own, Notes))
+          Layer.provide(Layer.provideMerge(own, Notes))
         )
       )
       expect((yield* get(`${url}/mcp`, { authorization: "Bearer any" })).status).toBe(200)
@@ -604,7 +604,7 @@ describe("two resources in one process", () => {
     )
   // Everything that reads the resource is a shared constant here: that is the trap.
   const Routes = Layer.merge(
-    ProtectedResource.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer)),
+    BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer)),
     ProtectedResource.layerMetadataRoute
   )
 
@@ -662,7 +662,7 @@ describe("a TokenVerifier Layer that two resources share", () => {
   const authAt = (path: string) =>
     ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
   const routesAt = (path: string, verifier: typeof Shared) =>
-    ProtectedResource.add("GET", "/", whoami).pipe(
+    BearerAuth.add("GET", "/", whoami).pipe(
       Layer.provide(BearerAuth.layer),
       Layer.provide(Layer.provideMerge(verifier, authAt(path)))
     )
@@ -697,7 +697,7 @@ describe("a Layer that holds BearerAuth.layer and that two resources share", () 
       )
     )
   const routesAt = (path: string) =>
-    ProtectedResource.add("GET", "/", whoami).pipe(Layer.provide(Shared), Layer.provide(authAt(path)))
+    BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(Shared), Layer.provide(authAt(path)))
 
   it.scopedLive("lets no token of the one through to the other", () =>
     Effect.gen(function* () {
@@ -748,9 +748,9 @@ describe("a pipeline of one's own", () => {
         Jwt.verify(token).pipe(Effect.flatMap(Check.issuer(issuer)), Effect.flatMap(AccessToken.fromJwt))
       ).pipe(Layer.provide(Keys))
       const { lines, url } = yield* serve(
-        ProtectedResource.add("GET", "/", whoami).pipe(
+        BearerAuth.add("GET", "/", whoami).pipe(
           Layer.provide(BearerAuth.layer),
-          Layer.provide(Layer.merge(Own, Resource))
+          Layer.provide(Layer.provideMerge(Own, Resource))
         )
       )
       const elsewhere: Overrides = { header: { typ: "JWT" }, claims: { aud: "https://other.example", exp: 1 } }

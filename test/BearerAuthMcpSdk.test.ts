@@ -137,7 +137,7 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
 
   it.scopedLive("hands what dies to Express", () =>
     Effect.gen(function* () {
-      const Dying = TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.merge(Resource))
+      const Dying = TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.provideMerge(Resource))
       const { url } = yield* serve(make, Dying, own)
       expect((yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))).status).toBe(500)
     })
@@ -146,7 +146,7 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
   it.scopedLive("says so in the SDK's way when a token names no client and never expires", () =>
     Effect.gen(function* () {
       const Own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set(["mcp:tools"]) }))
-      const { auth, url } = yield* serve(make, Layer.merge(Own, Resource), own)
+      const { auth, url } = yield* serve(make, Layer.provideMerge(Own, Resource), own)
       const info = yield* Effect.promise(() => auth.verifier.verifyAccessToken("abc"))
       expect(Object.keys(info)).not.toContain("expiresAt")
       const response = yield* get(`${url}/mcp`, { authorization: "bearer  abc" })

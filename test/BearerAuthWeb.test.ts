@@ -174,7 +174,7 @@ describe("BearerAuthWeb.make", () => {
   it("rejects with the Layer's own error", async () => {
     const wrong = BearerAuthWeb.make(
       TokenVerifier.layer(() => new TokenError.TokenMalformed({ reason: "" })).pipe(
-        Layer.merge(ProtectedResource.layer({ baseUrl: "http://api.example", authorizationServers: [issuer] }))
+        Layer.provideMerge(ProtectedResource.layer({ baseUrl: "http://api.example", authorizationServers: [issuer] }))
       )
     )
     await expect(wrong).rejects.toEqual(
@@ -237,7 +237,7 @@ describe("BearerAuthWeb.make", () => {
       yield* Effect.promise(() => guard.dispose())
       expect((yield* get(`${url}/mcp`, good)).status).toBe(500)
       const dying = yield* serve(
-        TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.merge(Resource))
+        TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.provideMerge(Resource))
       )
       expect((yield* get(`${dying.url}/mcp`, good)).status).toBe(500)
     })

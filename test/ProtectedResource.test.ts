@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { BearerAuth } from "effect-resource-server"
 import * as ConfigurationError from "../src/ConfigurationError.ts"
 import * as ProtectedResource from "../src/ProtectedResource.ts"
 
@@ -211,7 +212,7 @@ describe("add", () => {
     { path: "/a/b", route: "/", at: "/a/b", beside: "/ab" },
     { path: "/a/b", route: "/c", at: "/a/b/c", beside: "/ab/c" }
   ])("mounts $route of a resource at $path at $at", async ({ at, beside, path, route }) => {
-    const app = ProtectedResource.add("GET", route, HttpServerResponse.text("found")).pipe(
+    const app = BearerAuth.addOpen("GET", route, HttpServerResponse.text("found")).pipe(
       Layer.provide(ProtectedResource.layer({ ...good, path }))
     )
     const { dispose, handler } = HttpLayerRouter.toWebHandler(Layer.provideMerge(app, HttpServer.layerContext), {

@@ -3,14 +3,7 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { describe, expect, it } from "@effect/vitest"
-import {
-  AccessToken,
-  AuthKit,
-  BearerAuth,
-  ProtectedResource,
-  ResourceServer,
-  TokenVerifier
-} from "effect-resource-server"
+import { AccessToken, AuthKit, BearerAuth, ResourceServer, TokenVerifier } from "effect-resource-server"
 import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -131,7 +124,7 @@ describe("issuer", () => {
 })
 
 describe("an app of one's own", () => {
-  const App = ProtectedResource.add(
+  const App = BearerAuth.add(
     "GET",
     "/",
     Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))

@@ -267,7 +267,7 @@ describe("layer", () => {
         const verifier = yield* TokenVerifier.TokenVerifier
         expect(yield* verifier.verify(first)).toBe(accessToken)
         expect(yield* Effect.flip(verifier.verify(second))).toBe(refused)
-      }).pipe(Effect.provide(own), Effect.provide(logs.layer))
+      }).pipe(Effect.provide(Layer.provide(own, mcp)), Effect.provide(logs.layer))
       expect(logs.lines).toEqual([])
     })
   )

@@ -143,7 +143,7 @@ describe("a rejected token", () => {
       const texts = sinks()
       const { jwk } = yield* Effect.promise(() => keyFor("ES256"))
       const { url } = yield* serve(
-        ProtectedResource.add(
+        BearerAuth.add(
           "GET",
           "/",
           Effect.map(AccessToken.AccessToken, () => HttpServerResponse.empty())

@@ -9,7 +9,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuth, BearerAuthHttpApi, BearerAuthWeb, ProtectedResource } from "effect-resource-server"
+import { AccessToken, BearerAuth, BearerAuthHttpApi, BearerAuthWeb } from "effect-resource-server"
 import * as BearerAuthMcpSdk from "effect-resource-server/BearerAuthMcpSdk"
 import * as BearerAuthMcpSdkV2 from "effect-resource-server/BearerAuthMcpSdkV2"
 import * as Testing from "effect-resource-server/Testing"
@@ -33,7 +33,7 @@ const served = <E, R>(app: Layer.Layer<never, E, R>, path: string) =>
 
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => subject ?? "nobody")
 
-const Routes = ProtectedResource.add(
+const Routes = BearerAuth.add(
   "*",
   "/",
   Effect.map(whoami, (subject) => HttpServerResponse.text(subject))

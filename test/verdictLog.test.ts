@@ -3,7 +3,7 @@
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuth, ProtectedResource } from "effect-resource-server"
+import { AccessToken, BearerAuth } from "effect-resource-server"
 import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,8 +16,8 @@ import { get, serve } from "./support/server.ts"
 
 const ok = Effect.as(AccessToken.AccessToken, HttpServerResponse.empty())
 const App = Layer.merge(
-  ProtectedResource.add("GET", "/", ok),
-  ProtectedResource.add("GET", "/admin", Effect.zipRight(AccessToken.requireScopes("admin"), ok))
+  BearerAuth.add("GET", "/", ok),
+  BearerAuth.add("GET", "/admin", Effect.zipRight(AccessToken.requireScopes("admin"), ok))
 ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
 
 /** What a request is answered, its lines, and what stands beside them. */

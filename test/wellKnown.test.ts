@@ -75,7 +75,7 @@ describe("ProtectedResource.layerMetadataRoute", () => {
       const { url } = yield* serve(
         ProtectedResource.layerMetadataRoute.pipe(
           Layer.provide(BearerAuth.layer),
-          Layer.provide(Layer.merge(resourceAt("/mcp"), None))
+          Layer.provide(Layer.provideMerge(None, resourceAt("/mcp")))
         )
       )
       expect((yield* get(`${url}${wellKnown}/mcp`)).status).toBe(200)

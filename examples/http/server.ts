@@ -15,19 +15,19 @@ import { createServer } from "node:http"
 const Health = HttpLayerRouter.add("GET", "/health", HttpServerResponse.text("well"))
 
 /** `GET /api/notes`: any token of this resource with the scope that every operation needs. */
-const ReadNotes = ProtectedResource.add(
+const ReadNotes = BearerAuth.add(
   "GET",
   "/notes",
   Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(`the notes of ${subject}`))
 ).pipe(Layer.provide(BearerAuth.layer))
 
 /** `DELETE /api/notes`: one scope more. */
-const EraseNotes = ProtectedResource.add("DELETE", "/notes", HttpServerResponse.text("erased")).pipe(
+const EraseNotes = BearerAuth.add("DELETE", "/notes", HttpServerResponse.text("erased")).pipe(
   Layer.provide(BearerAuth.layerScopes("notes:admin"))
 )
 
 /** `POST /api/notes/publish`: what is needed shows only in the handler; its failure is answered all the same. */
-const PublishNotes = ProtectedResource.add(
+const PublishNotes = BearerAuth.add(
   "POST",
   "/notes/publish",
   Effect.as(AccessToken.requireScopes("notes:publish"), HttpServerResponse.text("published"))

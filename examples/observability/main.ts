@@ -14,7 +14,7 @@ import {
   PeriodicExportingMetricReader
 } from "@opentelemetry/sdk-metrics"
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"
-import { AccessToken, BearerAuth, ProtectedResource, ResourceServer } from "effect-resource-server"
+import { AccessToken, BearerAuth, ResourceServer } from "effect-resource-server"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
@@ -37,7 +37,7 @@ const Telemetry = NodeSdk.layer(() => ({
 const hello = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(`hello ${subject}`))
 
 const server = (issuer: string, port: number) =>
-  HttpLayerRouter.serve(ProtectedResource.add("GET", "/", hello).pipe(Layer.provide(BearerAuth.layer)), {
+  HttpLayerRouter.serve(BearerAuth.add("GET", "/", hello).pipe(Layer.provide(BearerAuth.layer)), {
     disableLogger: true,
     disableListenLog: true
   }).pipe(

@@ -7,7 +7,7 @@ export interface Answer {
   /** The `error` of the challenge (RFC 6750 section 3.1); none without credentials, and none when no token is bad. */
   readonly code?: "invalid_request" | "invalid_token" | "insufficient_scope"
   /** The `error_description`: fixed, in RFC 6750's character set, and without `=` (clients search challenges for it). */
-  readonly description?: string
+  readonly description: string
   readonly logLevel: Exclude<LogLevel.Literal, "All" | "None">
   /** When it happens, for people. */
   readonly when: string
@@ -23,7 +23,12 @@ const refusal = (logLevel: "Info" | "Warning", description: string, when: string
 
 /** The answer to every rejection, by tag. Warnings are only ever about tokens whose signature held. */
 export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = {
-  TokenMissing: { status: 401, logLevel: "Debug", when: "no `Authorization` header, or another scheme" },
+  TokenMissing: {
+    status: 401,
+    description: "The request carries no access token",
+    logLevel: "Debug",
+    when: "no `Authorization` header, or another scheme"
+  },
   CredentialsMalformed: {
     status: 400,
     code: "invalid_request",
@@ -69,6 +74,7 @@ export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = {
   },
   VerificationUnavailable: {
     status: 503,
+    description: "The access token cannot be verified now",
     logLevel: "Error",
     when: "the issuer's keys cannot be had: nobody's token is bad"
   }

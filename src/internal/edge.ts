@@ -16,7 +16,7 @@ import { ProtectedResource } from "../ProtectedResource.ts"
 import type { TokenError } from "../TokenError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { isPreflight } from "./preflight.ts"
-import * as wellKnown from "./wellKnown.ts"
+import * as published from "./published.ts"
 
 /** A resource with its verifier, as `ResourceServer.layer` and `AuthKit.layer` provide them once they have an `HttpClient`. */
 export type Auth<E> = Layer.Layer<ProtectedResource | TokenVerifier, E>
@@ -54,6 +54,8 @@ export const make = async <E>(auth: Auth<E>): Promise<Edge> => {
   if (Exit.isFailure(built)) await runtime.dispose()
   const resource = valueOf(built)
   const metadata = metadataOf(resource)
+  // What is wrong with the verifier is known now, and the audience that it accepts is in the log.
+  valueOf(runtime.runSyncExit(BearerAuth.make()))
   const authenticate: Edge["authenticate"] = (options) => {
     const { authenticate, challenge } = valueOf(runtime.runSyncExit(BearerAuth.make(options)))
     const refusal = (error: TokenError): Refusal => ({ error, challenge: challenge(error) })
@@ -71,7 +73,7 @@ export const make = async <E>(auth: Auth<E>): Promise<Edge> => {
         const asked = HttpServerRequest.fromWeb(request)
         if (isPreflight(asked)) return new Response(null, { status: 204 })
         return Either.match(await verdict(asked), {
-          onLeft: ({ challenge: { headers, status } }) => new Response(null, { status, headers }),
+          onLeft: ({ challenge: { body, headers, status } }) => new Response(body, { status, headers }),
           onRight: (token) => handler(request, token)
         })
       }
@@ -86,12 +88,10 @@ const valueOf = <A, E>(exit: Exit.Exit<A, E>): A => {
   return exit.value
 }
 
-const metadataOf = ({ metadata, metadataUrl }: ProtectedResource["Type"]): Edge["metadata"] => {
-  const document = Effect.succeed(wellKnown.document(metadata))
-  // One resource is all there is here, so the root answers for it, too.
-  const places = [new URL(metadataUrl).pathname, "/.well-known/oauth-protected-resource"]
-  return (method, pathname) =>
-    places.includes(pathname)
-      ? HttpServerResponse.toWeb(Effect.runSync(wellKnown.answer(method, document)), { withoutBody: method === "HEAD" })
-      : undefined
+const metadataOf = (resource: ProtectedResource["Type"]): Edge["metadata"] => {
+  const metadata = published.elsewhere(resource)
+  return (method, pathname) => {
+    const answer = metadata(method, pathname)
+    return answer && HttpServerResponse.toWeb(Effect.runSync(answer), { withoutBody: method === "HEAD" })
+  }
 }

@@ -9,8 +9,13 @@ import { isHarmless, printable, printableClaims } from "./printable.ts"
 type Request = HttpServerRequest.HttpServerRequest
 
 /** One line for a rejection: the tag, the reason, and what may be shown of the token or of other credentials. */
-export const rejected = (error: TokenError, request: Request, described: object): Effect.Effect<void> =>
-  Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), `Request rejected: ${error.message}`).pipe(
+export const rejected = (
+  error: TokenError,
+  request: Request,
+  described: object,
+  level: LogLevel.Literal = answers[error._tag].logLevel
+): Effect.Effect<void> =>
+  Effect.logWithLevel(LogLevel.fromLiteral(level), `Request rejected: ${error.message}`).pipe(
     Effect.annotateLogs({ error: error._tag, ...described, ...requestId(request) })
   )
 

@@ -1,59 +1,98 @@
+/**
+ * Documents at well-known URLs: one for each resource of a router, to any origin.
+ */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Context from "effect/Context"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
 
 type Respond = Effect.Effect<HttpServerResponse.HttpServerResponse>
 
-/** The documents of one well-known name on one router, by the path of the resource they are about. */
-type Documents = Map<string, Respond>
+/** A document, and what it is about: the same document may be served by several Layers. */
+interface Document {
+  readonly about: string
+  readonly respond: Respond
+}
+
+/** The documents of one well-known name, by the paths that stand behind that name. */
+type Documents = Map<`/${string}` | "", Document>
 
 /**
- * A root request can only be answered for a resource with a path while that resource is the only one, which no single
- * Layer knows: they meet in the router they are built into.
+ * The documents of each router. A router of a prefix is another object with the same `asHttpEffect`: its documents stand
+ * beside those of the router that was prefixed.
  */
-const routers = new WeakMap<HttpLayerRouter.HttpRouter, Map<string, Documents>>()
-
-const documentsOf = (router: HttpLayerRouter.HttpRouter, name: string): Documents => {
-  const names = routers.get(router) ?? new Map<string, Documents>()
-  routers.set(router, names)
-  const documents = names.get(name) ?? new Map<string, Respond>()
-  names.set(name, documents)
-  return documents
-}
+const routers = new WeakMap<HttpLayerRouter.HttpRouter["asHttpEffect"], Map<string, Documents>>()
 
 /**
  * Serves a document at `/.well-known/{name}{pathname}`, to any origin, for GET and HEAD; and at `/.well-known/{name}`
  * as long as it is the only document of that name.
+ *
+ * Never behind a middleware of its own Layer, and never below the prefix of a router. The same document a second time changes
+ * nothing. Another one at the same place is a `ConfigurationError`. A route that the app has there itself is used
+ * instead.
  */
-export const serve = (options: { readonly name: string; readonly pathname: string; readonly respond: Respond }) =>
+export const serve = (options: {
+  readonly name: string
+  readonly pathname: string
+  readonly about: string
+  readonly respond: Respond
+}): Effect.Effect<void, ConfigurationError.ConfigurationError, HttpLayerRouter.HttpRouter> =>
   Effect.gen(function* () {
     const router = yield* HttpLayerRouter.HttpRouter
-    const { name, pathname, respond } = options
-    const root = `/.well-known/${name}` as const
+    const { about, name, respond } = options
     const documents = documentsOf(router, name)
-    if (documents.has(pathname)) {
-      return yield* ConfigurationError.make("path", pathname, `two resources on one router share ${root}${pathname}`)
+    const pathname = withoutTrailingSlash(options.pathname)
+    const known = documents.get(pathname)
+    if (known?.about === about) return
+    if (known !== undefined) {
+      const reason = `two resources on one router share /.well-known/${name}${options.pathname}`
+      return yield* ConfigurationError.make("path", options.pathname, reason)
     }
-    const first = documents.size === 0
-    documents.set(pathname, respond)
-    const atRoot = Effect.suspend(
-      () => documents.get("") ?? (documents.size === 1 ? onlyOf(documents) : Effect.succeed(notFound))
-    )
-    const add = Effect.gen(function* () {
-      if (first) yield* router.add("*", root, ({ method }) => answer(method, atRoot))
-      if (pathname !== "") yield* router.add("*", `${root}${pathname}`, ({ method }) => answer(method, respond))
+    documents.set(pathname, { about, respond })
+    // The router calls the middleware when all Layers are built. Only then is it known which routes the app has itself.
+    yield* router.addGlobalMiddleware((handler) => {
+      addRoute(router, `/.well-known/${name}${pathname}`, respond)
+      addRoute(router, `/.well-known/${name}`, atRoot(documents))
+      return handler
     })
-    // A router wraps a route in the middleware of the context it is added from. Clients discover the authorization
-    // server here because they have no token yet: never behind a BearerAuth that stands around this Layer.
-    yield* Effect.mapInputContext(add, (_context: Context.Context<never>) => Context.empty())
   })
 
-const onlyOf = (documents: Documents): Respond => {
-  const [respond] = documents.values()
-  return respond ?? Effect.succeed(notFound)
+const documentsOf = (router: HttpLayerRouter.HttpRouter, name: string): Documents => {
+  const names = routers.get(router.asHttpEffect) ?? new Map<string, Documents>()
+  routers.set(router.asHttpEffect, names)
+  const documents = names.get(name) ?? new Map()
+  names.set(name, documents)
+  return documents
 }
+
+/** Routers compare paths without a slash at the end. */
+const withoutTrailingSlash = (pathname: string) => pathname.replace(/\/$/, "") as `/${string}` | ""
+
+/** The document of a resource without a path, or the only one that there is. */
+const atRoot = (documents: Documents): Respond => {
+  const only = documents.size === 1 ? [...documents.values()][0] : undefined
+  return (documents.get("") ?? only)?.respond ?? Effect.succeed(notFound)
+}
+
+/** Adds a route, unless there is one: then the app answers there itself, or the route was added before. */
+const addRoute = (router: HttpLayerRouter.HttpRouter, path: `/${string}`, respond: Respond): void => {
+  const route = HttpLayerRouter.route("*", path, ({ method }) => answer(method, respond))
+  // Run by itself, without the context of a Layer: the middleware in it is for other routes.
+  const added = Effect.runSyncExit(router.addAll(unprefixed([route])))
+  if (Exit.isFailure(added) && !Option.exists(Cause.dieOption(added.cause), isDeclaredTwice)) {
+    throw Cause.squash(added.cause)
+  }
+}
+
+/** What a router says to a second route with the same method and path. */
+export const isDeclaredTwice = (defect: unknown): boolean =>
+  defect instanceof Error && /already declared for route/.test(defect.message)
+
+/** Routes that a router of a prefix adds as they are: it maps the routes that it is given, and these map to themselves. */
+const unprefixed = <A>(routes: ReadonlyArray<A>): ReadonlyArray<A> => Object.assign([...routes], { map: () => routes })
 
 const cors = { "access-control-allow-origin": "*" }
 

@@ -13,7 +13,7 @@ import * as Page from "./page.ts"
 
 const published = publishes(await keyFor("ES256"))
 
-const Tools = ProtectedResource.add(
+const Tools = BearerAuth.add(
   "POST",
   "/",
   Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.unsafeJson({ subject }))

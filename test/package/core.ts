@@ -21,7 +21,7 @@ const Auth = AuthKit.layer({
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))
 
 const { dispose, handler } = HttpLayerRouter.toWebHandler(
-  ProtectedResource.add("GET", "/", whoami).pipe(
+  BearerAuth.add("GET", "/", whoami).pipe(
     Layer.provide(BearerAuth.layer),
     Layer.merge(ProtectedResource.layerMetadataRoute),
     Layer.provide(Auth),

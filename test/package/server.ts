@@ -16,7 +16,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import { AccessToken, AuthKit, BearerAuth, BearerAuthHttpApi, ProtectedResource } from "effect-resource-server"
+import { AccessToken, AuthKit, BearerAuth, BearerAuthHttpApi } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Effect from "effect/Effect"
@@ -30,7 +30,7 @@ const Auth = AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl: "https:/
 const subject = Effect.map(AccessToken.AccessToken, (token) => token.subject ?? "nobody")
 
 const whoami = Effect.map(subject, (text) => HttpServerResponse.text(text))
-const Route = ProtectedResource.add("GET", "/whoami", whoami).pipe(
+const Route = BearerAuth.add("GET", "/whoami", whoami).pipe(
   Layer.provide(BearerAuth.layerScopes("profile:read"))
 )
 

@@ -7,7 +7,7 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { AccessToken, BearerAuth, ProtectedResource, ResourceServer } from "effect-resource-server"
+import { AccessToken, BearerAuth, ResourceServer } from "effect-resource-server"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -17,7 +17,7 @@ const [issuer = "", resource = "", cooldown = ""] = process.argv.slice(2)
 
 const server = createServer()
 
-const App = ProtectedResource.add(
+const App = BearerAuth.add(
   "*",
   "/",
   Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? ""))

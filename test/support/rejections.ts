@@ -32,7 +32,7 @@ export const Auth = TokenVerifier.layerJwt({ issuer }).pipe(
 /** The same resource while the issuer is down. */
 export const AuthDown = TokenVerifier.layer(() =>
   Effect.fail(new VerificationUnavailable({ reason: "the issuer is down", retryAfter: 17 }))
-).pipe(Layer.merge(Resource))
+).pipe(Layer.provideMerge(Resource))
 
 /** The challenge of an error. */
 export const challenge = (error: string, description: string, scope = "mcp:tools") =>

@@ -33,7 +33,7 @@ const Node = Layer.merge(NodeHttpServer.layer(createServer, { port: 0 }), FetchH
 const run = <A, E>(server: Layer.Layer<A, E>) => Effect.runFork(Layer.launch(server))
 
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))
-const Whoami = ProtectedResource.add("GET", "/whoami", whoami)
+const Whoami = BearerAuth.add("GET", "/whoami", whoami)
 const PlainWhoami = HttpLayerRouter.add("GET", "/whoami", whoami)
 
 export const routes = () => {
