@@ -25,6 +25,7 @@ import { credentials, describe as describeCredentials } from "./internal/credent
 import { verdicts } from "./internal/metrics.ts"
 import { outageOf } from "./internal/outage.ts"
 import { isPreflight } from "./internal/preflight.ts"
+import { closing } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
 import { scopeList } from "./internal/scopeList.ts"
 import * as verdictLog from "./internal/verdictLog.ts"
@@ -237,7 +238,7 @@ const answerWithoutBody = ({ headers, status }: Challenge.Challenge, request: Re
 /** Sets what only the last one to touch a rejection's response can set. */
 export const beforeResponse = (request: Request): Effect.Effect<void> =>
   HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeaders(response, { ...exposed(response.headers), ...closing(request) }))
+    Effect.succeed(closing(request, HttpServerResponse.setHeaders(response, exposed(response.headers))))
   )
 
 /** The headers that pages of another origin may read: those of a challenge, and those that a middleware has named since. */
@@ -247,15 +248,6 @@ const exposed = (headers: Headers.Headers) => {
     (name) => !named.some((one) => one.toLowerCase() === name.toLowerCase())
   )
   return { "access-control-expose-headers": [...named.filter((name) => name !== ""), ...missing].join(", ") }
-}
-
-/** Closes the connection of HTTP/1.1 on Node, where a body that nobody reads would be read to its end. */
-const closing = ({ headers, source }: Request): { readonly connection?: "close" } => {
-  const length = headers["content-length"]
-  const hasBody = headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")
-  return hasBody && (source as { readonly httpVersionMajor?: unknown }).httpVersionMajor === 1
-    ? { connection: "close" }
-    : {}
 }
 
 /**

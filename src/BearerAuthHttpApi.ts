@@ -20,6 +20,7 @@ import * as BearerAuth from "./BearerAuth.ts"
 import type * as ConfigurationError from "./ConfigurationError.ts"
 import * as adding from "./internal/adding.ts"
 import { contextOfCurrentFiber, requireSameResource } from "./internal/adding.ts"
+import { type BodyOptions, layerBounded } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
 import * as scopesMissing from "./internal/scopesMissing.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
@@ -148,10 +149,14 @@ export class Open extends Context.Tag("effect-resource-server/BearerAuthHttpApi/
  * protects what has no tag. Handlers are built afresh, for all APIs of one build else share one list of routes, and would answer
  * for each other where their paths are the same; what handlers share with the rest of a program is provided to the result, not
  * to `handlers`.
+ *
+ * No byte of a body is read before the token is accepted. A body of more than 1 MiB (`maxBodyBytes`) is answered 413, without a
+ * challenge.
  */
 export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R, HandlersE, HandlersR>(
   api: HttpApi.HttpApi<Id, Groups, E, R>,
-  handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, HandlersE, HandlersR>
+  handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, HandlersE, HandlersR>,
+  options?: BodyOptions
 ): Layer.Layer<
   never,
   HandlersE | ConfigurationError.ConfigurationError,
@@ -164,7 +169,11 @@ export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.
 > =>
   adding.layer(
     { open: false, withoutBodies: false },
-    HttpLayerRouter.addHttpApi(api).pipe(Layer.provide(handlers), Layer.provide(routerBelowResource)),
+    HttpLayerRouter.addHttpApi(api).pipe(
+      Layer.provide(handlers),
+      Layer.provide(routerBelowResource),
+      Layer.provide(layerBounded(options))
+    ),
     (doors) =>
       Effect.zipRight(
         Effect.flatMap(ProtectedResource, published.onRouter),

@@ -15,7 +15,7 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
-import type * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,6 +25,7 @@ import { AccessToken } from "./AccessToken.ts"
 import * as BearerAuth from "./BearerAuth.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import * as adding from "./internal/adding.ts"
+import { type BodyOptions, layerBounded } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { TokenError, TokenMissing } from "./TokenError.ts"
@@ -120,9 +121,13 @@ export class Open extends Context.Tag("effect-resource-server/BearerAuthRpc/Open
  * Protected is the default: fails with `ConfigurationError` when built for a procedure that has neither a tag of this module (or
  * another middleware that provides `AccessToken`) nor the annotation `Open`, or both; `BearerAuth.layer` around it protects
  * procedures without a tag. Fails, too, if a tag's `layer` belongs to another resource.
+ *
+ * A rejection by a tag is a failure of the call, which needs the call's number: the body is read first. One of more than 1 MiB
+ * (`maxBodyBytes`) is answered 413; of more than 100 messages in one body none runs. `RpcClient` sends each message by itself.
  */
 export const add = <Rpcs extends Rpc.Any>(
-  group: RpcGroup.RpcGroup<Rpcs>
+  group: RpcGroup.RpcGroup<Rpcs>,
+  options?: BodyOptions
 ): Layer.Layer<
   never,
   ConfigurationError.ConfigurationError,
@@ -138,7 +143,11 @@ export const add = <Rpcs extends Rpc.Any>(
     Layer.unwrapEffect(
       Effect.map(ProtectedResource, ({ path, resource }) =>
         RpcServer.layerHttpRouter({ group, path, protocol: "http" }).pipe(
-          Layer.provide(HttpLayerRouter.middleware(Effect.provideService(AddedFor, resource)).layer)
+          Layer.provide([
+            HttpLayerRouter.middleware(Effect.provideService(AddedFor, resource)).layer,
+            layerBounded(options),
+            serializationOfFew
+          ])
         )
       )
     ),
@@ -153,6 +162,29 @@ export const add = <Rpcs extends Rpc.Any>(
         yield* adding.protection("BearerAuthRpc", procedures.map(operationOf), doors)
       })
   )
+
+/** The most messages that one body may hold. */
+const maxMessages = 100
+
+/** The serialization of the app, which reads no more than so many messages of one body. */
+const serializationOfFew = Layer.effect(
+  RpcSerialization.RpcSerialization,
+  Effect.map(RpcSerialization.RpcSerialization, (serialization) => ({
+    ...serialization,
+    unsafeMake: () => {
+      const parser = serialization.unsafeMake()
+      return {
+        ...parser,
+        decode: (data: Uint8Array | string) => {
+          const messages = parser.decode(data)
+          // `RpcServer` answers with it instead of the messages.
+          if (messages.length > maxMessages) throw new Error(`more than ${maxMessages} messages in one body`)
+          return messages
+        }
+      }
+    }
+  }))
+)
 
 /** A call would die later on: what can be seen when the group is served is said then. */
 const requireOwnMiddleware = (procedures: ReadonlyArray<Rpc.AnyWithProps>, resource: string) =>

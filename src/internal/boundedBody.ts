@@ -1,6 +1,7 @@
 /**
  * One reader of request bodies: at most a given number of bytes, once, for all who ask.
  */
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -9,6 +10,12 @@ import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as ConfigurationError from "../ConfigurationError.ts"
+
+/** How much a door reads of a request. */
+export interface BodyOptions {
+  /** The most bytes of a body that are read. Default: 1,048,576 (1 MiB). */
+  readonly maxBodyBytes?: number | undefined
+}
 
 /** A limit of a door: 1 MiB by default. Fails if it is no whole number of bytes above zero. */
 export const maxBodyBytes = (option = 1_048_576): Effect.Effect<number, ConfigurationError.ConfigurationError> =>
@@ -49,6 +56,17 @@ export const bounded = <E, R>(
       }
     )
   })
+
+/** `bounded` for the routes that the Layer is provided to. */
+export const layerBounded = (options?: BodyOptions) =>
+  HttpLayerRouter.middleware(
+    Effect.map(
+      maxBodyBytes(options?.maxBodyBytes),
+      (maxBytes) =>
+        <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+          bounded(handler, maxBytes)
+    )
+  ).layer
 
 /**
  * A response after which Node closes the connection if the request has a body that did not arrive yet. Node would otherwise
