@@ -322,7 +322,9 @@ export const addOpen = <E, R>(
   Route<E, Exclude<R, AccessToken>> | Extract<R, AccessToken>
 > =>
   adding.layer({ open: true, withoutBodies: false }, route(method, path, handler), () =>
-    Effect.flatMap(ProtectedResource, (resource) => adding.logOpen([`${method} ${below(resource.path, path)}`]))
+    Effect.flatMap(ProtectedResource, (resource) =>
+      Effect.zipRight(published.onRouter(resource), adding.logOpen([`${method} ${below(resource.path, path)}`]))
+    )
   ) as Layer.Layer<
     never,
     ConfigurationError.ConfigurationError,
