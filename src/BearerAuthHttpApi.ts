@@ -54,15 +54,16 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
 
 /**
  * Verifies the tokens of the requests to what these tags are on. Always fresh: each resource's API meets that resource's
- * verifier. Name all tags here: a constant that merges two such Layers is built once, for one resource.
+ * verifier. A constant that merges it with another Layer is built once; an API of a second resource that uses it fails when built.
  *
  * A rejection has the status of the table, the error as a JSON body, and the headers of every other door:
- * `WWW-Authenticate`, or `Retry-After`. A handler's own `ScopeMissing` (`AccessToken.requireScopes`) is answered with 403 and a
- * challenge that names its scopes. The body shows what was expected and what the token has, to whoever sent it; claims only
+ * `WWW-Authenticate`, or `Retry-After`. A handler's own `ScopeMissing` is answered with 403 and a challenge that names its scopes
+ * where `AccessToken.requireScopes` or `withScopes` found it. The body shows what was expected and what the token has, to whoever sent it; claims only
  * after the signature held. Why keys cannot be had is in the log alone.
  *
- * Fails with `ConfigurationError` if a scope is none, or the verifier another resource's. Endpoints without a tag are open, and
- * paths that no endpoint has are answered 404 without a challenge.
+ * Fails with `ConfigurationError` if a scope is none, or the verifier another resource's. Endpoints without a tag are open where
+ * the platform's own functions serve the API; `add` refuses them. Paths that no endpoint has are answered 404 without a
+ * challenge. An app of `HttpApiBuilder.serve` needs `ProtectedResource.metadataMiddleware` around it, and a warning says so.
  */
 export const layer = <Selves extends readonly [unknown, ...Array<unknown>]>(
   ...tags: { readonly [Index in keyof Selves]: TagClass<Selves[Index], string> }

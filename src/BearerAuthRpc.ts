@@ -55,7 +55,8 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
 
 /**
  * Verifies the token of the HTTP request that brought a call. Always fresh: each resource's procedures meet that resource's
- * verifier. Name all tags here: a constant that merges two such Layers is built once, for one resource.
+ * verifier. Procedures with these tags are served by `add` alone: a call that comes from elsewhere dies, and `add` fails when
+ * built if the tag's Layer is another resource's.
  *
  * The token is that of the request's `Authorization` header. The headers of RPC messages are part of the body, where RFC 6750
  * knows no tokens of this kind, and are not looked at; the `headers` that a handler is given hold both, and the client's word

@@ -103,7 +103,7 @@ export const layer = <E, R, E2, R2>(
         yield* check(doors)
       })
     )
-  ) as never
+  )
 }
 
 /** An operation of an API or of a group of procedures. */
