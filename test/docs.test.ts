@@ -80,6 +80,8 @@ describe("README.md", () => {
   })
 
   it("names 127.0.0.1, as the examples do: a name can have two addresses", () => {
-    expect([readme, ...examples].filter(({ text }) => /localhost/i.test(text)).map(({ path }) => path)).toEqual([])
+    // The authorization server of the examples also knows web apps by this name, which their browsers send as the origin.
+    const named = ({ text }: { readonly text: string }) => /localhost/i.test(text.replace("(localhost|127", ""))
+    expect([readme, ...examples].filter(named).map(({ path }) => path)).toEqual([])
   })
 })

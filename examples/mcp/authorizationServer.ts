@@ -1,7 +1,8 @@
 /**
  * A real authorization server that binds audiences: `oidc-provider` with resource indicators (RFC 8707), in this process.
  *
- * It mints JWT access tokens for the resources it is told of, and no others. Users log in and consent by themselves.
+ * It mints JWT access tokens for the resources that the options name, and for no others. Clients may register
+ * themselves. Every user is logged in as `ada`, and every scope of a resource is granted, without a page.
  */
 import "./quiet.ts"
 import * as Effect from "effect/Effect"
@@ -11,7 +12,7 @@ import * as Http from "node:http"
 import { generateKeyPair, exportJWK, type JWK } from "jose"
 import Provider, { type ClientMetadata, errors, type KoaContextWithOIDC, type ResourceServer } from "oidc-provider"
 
-/** A machine that may ask for tokens by the client credentials grant. */
+/** A machine that gets tokens by the client credentials grant. */
 export interface Client {
   readonly id: string
   readonly secret: string
@@ -19,14 +20,14 @@ export interface Client {
   readonly tokenLifetime?: number
 }
 
-/** An app that users log in with. It is known beforehand, so that it may ask for more scopes later; it keeps no secret. */
+/** An app that users log in with. It keeps no secret, and it need not register itself. */
 export interface App {
   readonly id: string
   readonly redirectUri: string
 }
 
 export interface Options {
-  /** The resources it may mint tokens for, with the scopes each knows. */
+  /** The resources that tokens are minted for, each with its scopes. */
   readonly resources: Readonly<Record<string, ReadonlyArray<string>>>
   readonly clients: ReadonlyArray<Client>
   /** Apps that need not register themselves. Default: none. */
@@ -37,6 +38,8 @@ export interface Options {
   readonly port?: number
   /** Where it publishes its keys. Default: `/jwks`. */
   readonly jwksPath?: `/${string}`
+  /** Makes the server that listens. Default: one of `node:http`. */
+  readonly createServer?: () => Http.Server
 }
 
 export interface AuthorizationServer {
@@ -56,7 +59,7 @@ export const newSigningKey = (algorithm = "ES256") =>
 export const start = (options: Options) =>
   Effect.gen(function* () {
     const signingKey = options.signingKey ?? (yield* newSigningKey())
-    const server = Http.createServer()
+    const server = (options.createServer ?? Http.createServer)()
     yield* listen(server, options.port ?? 0)
     const stop = Effect.promise(async () => {
       server.closeAllConnections()
@@ -67,13 +70,15 @@ export const start = (options: Options) =>
     const provider = makeProvider(issuer, signingKey, options)
     const answer = provider.callback()
     server.on("request", (request, response) => {
+      allowLocalOrigin(request, response)
+      if (request.method === "OPTIONS") return void response.writeHead(204).end()
       if (request.url?.startsWith("/interaction/")) return void consent(provider, request, response)
       return void answer(request, response)
     })
     return { issuer, tokenEndpoint: `${issuer}/token`, stop } satisfies AuthorizationServer
   })
 
-/** A port in use is an error in words, not a stack trace. */
+/** Listens on the port. Fails with a sentence for the user, for example when the port is in use. */
 const listen = (server: Http.Server, port: number) =>
   Effect.async<void, Error>((resume) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -86,9 +91,20 @@ const listen = (server: Http.Server, port: number) =>
 const makeProvider = (issuer: string, signingKey: JWK, options: Options) =>
   new Provider(issuer, {
     jwks: { keys: [signingKey] },
-    scopes: ["openid", ...new Set(Object.values(options.resources).flat())],
+    scopes: ["openid", "offline_access", ...new Set(Object.values(options.resources).flat())],
     pkce: { required: () => true },
-    clientDefaults: { id_token_signed_response_alg: signingKey.alg as "ES256" },
+    clientDefaults: {
+      id_token_signed_response_alg: signingKey.alg as "ES256",
+      // Most MCP clients run on users' machines but do not say so when they register. Native apps may use a URI scheme
+      // of their own, or any port on loopback (RFC 8252).
+      application_type: "native"
+    },
+    extraClientMetadata: {
+      // Clients register with the scopes of the first challenge and ask for others later. oidc-provider grants no scope
+      // beyond the registered ones, so none are registered.
+      properties: ["scope"],
+      validator: (_context, _property, _value, metadata) => void delete metadata.scope
+    },
     cookies: { keys: ["only for examples"] },
     clients: [...options.clients.map(machine), ...(options.apps ?? []).map(app)],
     features: {
@@ -139,7 +155,7 @@ const app = ({ id, redirectUri }: App): ClientMetadata => ({
   token_endpoint_auth_method: "none"
 })
 
-/** Grants a client what it asks for: the consent of a user who reads nothing. */
+/** Grants a client what it asks for, as if the user had agreed. */
 const loadExistingGrant = async (context: KoaContextWithOIDC) => {
   const { client, params, provider, session } = context.oidc
   const grant = new provider.Grant({ clientId: client!.clientId, accountId: session!.accountId! })
@@ -152,4 +168,20 @@ const loadExistingGrant = async (context: KoaContextWithOIDC) => {
 
 /** Logs every user in as `ada`, without a page. */
 const consent = (provider: Provider, request: Http.IncomingMessage, response: Http.ServerResponse) =>
-  provider.interactionFinished(request, response, { login: { accountId: "ada" }, consent: {} })
+  provider.interactionFinished(request, response, { login: { accountId: "ada" }, consent: {} }).catch(() => {
+    // The request has no cookie of a login that has begun.
+    response.writeHead(400, { "content-type": "text/plain" }).end("No login has begun here. Connect again.\n")
+  })
+
+/**
+ * Lets web apps on this machine, such as the MCP Inspector, read what this server answers (CORS).
+ *
+ * `oidc-provider` itself lets no web app register.
+ */
+const allowLocalOrigin = ({ headers }: Http.IncomingMessage, response: Http.ServerResponse) => {
+  const { origin } = headers
+  if (origin === undefined || !/^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/.test(origin)) return
+  response.setHeader("access-control-allow-origin", origin)
+  response.setHeader("access-control-allow-headers", headers["access-control-request-headers"] ?? "*")
+  response.setHeader("vary", "Origin")
+}

@@ -1,5 +1,5 @@
 /**
- * MCP clients as they come: the MCP SDK, which knows nothing but the server's URL and finds the rest out.
+ * MCP clients of the TypeScript SDK. They know the server's URL and find out the rest.
  */
 import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth-extensions.js"
 import { type OAuthClientProvider, UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js"
@@ -8,10 +8,10 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import type { OAuthClientInformationMixed, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js"
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
 
-/** One request that a client made on its way, as `GET 200 http://...`. */
+/** Takes a line for each request that a client makes, such as `GET 200 http://...`. */
 export type Trace = (line: string) => void
 
-/** A machine's credentials, and whose they are: no other server may see them. */
+/** A machine's credentials, and the authorization server that they belong to: no other server may see them. */
 export interface Credentials {
   readonly id: string
   readonly secret: string
@@ -27,18 +27,15 @@ export const callAsMachine = (url: string, { id, issuer, secret }: Credentials, 
     trace
   )
 
-/**
- * Calls a tool as a user: an authorization code with PKCE, after dynamic registration unless the app is known already.
- *
- * An app that registers itself is registered for the scopes of the first challenge, and gets no others later.
- */
+/** Calls a tool as a user: an authorization code with PKCE, after dynamic registration unless the app is known already. */
 export const callAsUser = (url: string, tool: string, trace: Trace, app?: string) =>
   callTool(url, new Browserless(trace, app), tool, trace)
 
 /** Where the user's browser comes back to. */
 export const redirectUri = "http://127.0.0.1/callback"
 
-const callTool = async (url: string, authProvider: OAuthClientProvider, tool: string, trace: Trace) => {
+/** Calls a tool; whenever the server asks for it, the user is sent to the authorization server first. */
+export const callTool = async (url: string, authProvider: OAuthClientProvider, tool: string, trace: Trace) => {
   const open = () => {
     const client = new Client({ name: "example", version: "1.0.0" })
     return {
@@ -51,7 +48,7 @@ const callTool = async (url: string, authProvider: OAuthClientProvider, tool: st
     try {
       return await ask()
     } catch (error) {
-      // Thrown once the user has been sent to the authorization server; here they are back already, with a code.
+      // The SDK throws this when it has sent the user to the authorization server. Here the user is already back.
       if (!(error instanceof UnauthorizedError && authProvider instanceof Browserless)) throw error
       await transport.finishAuth(authProvider.callback.get("code") ?? "")
       return again()
@@ -76,9 +73,9 @@ const traced =
     return response
   }
 
-/** A user whose browser is this class: it follows redirects, keeps cookies, and hands back the code. */
+/** A user without a browser: this class follows the redirects, keeps the cookies, and hands back the code. */
 export class Browserless implements OAuthClientProvider {
-  /** What the authorization server sent the user back with. */
+  /** The query that the authorization server sent the user back with: the code, or an error. */
   callback = new URLSearchParams()
   readonly redirectUrl = redirectUri
   readonly clientMetadata = {

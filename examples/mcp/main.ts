@@ -1,6 +1,7 @@
 /**
  * The whole story on loopback: an authorization server that binds audiences, an MCP server that accepts only tokens
- * minted for it, clients that find their way, and requests that are refused. Ends by itself; `--serve` keeps it up.
+ * minted for it, clients that find out what they need, and requests that are refused. It ends by itself. With `--serve`
+ * there is no story: the servers stay up for clients of your own.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
@@ -11,6 +12,7 @@ import * as AuthorizationServer from "./authorizationServer.ts"
 import { callAsMachine, callAsUser, redirectUri } from "./client.ts"
 import { freePorts } from "./ports.ts"
 import * as print from "./print.ts"
+import { createLoggedServer } from "./requestLog.ts"
 import { captureLog, type LogLine, requestToken, send, tamper, unsign } from "./requests.ts"
 import * as Server from "./server.ts"
 
@@ -26,7 +28,7 @@ const story = Effect.gen(function* () {
   const serve = (port: number, issuer: string) =>
     listen(Server.layer({ issuer, port }).pipe(Layer.provide(captureLog(lines))), port)
 
-  // One signing key for two issuers, as tenants of one service have it: only `iss` tells their tokens apart.
+  // Two issuers share one signing key, as tenants of one service may: only `iss` tells their tokens apart.
   const signingKey = yield* AuthorizationServer.newSigningKey()
   const scopes = ["notes:read", "notes:admin"]
   const options = { resources: { [notes]: scopes, [tasks]: scopes }, clients: [machine, hasty], apps: [app] }
@@ -105,7 +107,7 @@ const story = Effect.gen(function* () {
   )
 })
 
-/** Prints a row. A story that does not go as it is told is a failure. */
+/** Prints a row. Fails if the answer is not the one that the story expects. */
 const told = (row: Parameters<typeof print.row>[0], status: number, error: string) =>
   Effect.suspend(() => {
     print.row(row)
@@ -121,27 +123,45 @@ const serve = Effect.gen(function* () {
   const home = yield* AuthorizationServer.start({
     resources: { [resource]: ["notes:read", "notes:admin"] },
     clients: [machine],
-    port: authorizationPort
+    port: authorizationPort,
+    createServer: () => createLoggedServer((line) => print.fact("authorization server", line))
   })
-  yield* listen(Server.layer({ issuer: home.issuer, port }), port)
+  const createServer = () => createLoggedServer((line) => print.fact("MCP server", line))
+  yield* listen(Server.layer({ issuer: home.issuer, port, createServer }), port)
   print.title("Try")
-  for (const line of curlLines(resource, home.tokenEndpoint)) console.log(`  ${line}\n`)
-  console.log("  Stop with Ctrl-C.")
+  for (const [what, line] of curlLines(resource, home.tokenEndpoint)) {
+    print.trace(what)
+    console.log(`  ${line}\n`)
+  }
+  console.log(`  Or connect an MCP client to ${resource}. It registers itself, and the browser logs you in as ada.\n`)
+  console.log("  Each request is logged below. Stop with Ctrl-C.\n")
   return yield* Effect.never
 })
 
-const curlLines = (resource: string, tokenEndpoint: string): ReadonlyArray<string> => {
-  const ping = `curl -i ${resource} -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'`
-  const token = `TOKEN=$(curl -s ${tokenEndpoint} -u '${machine.id}:${machine.secret}' -d grant_type=client_credentials -d scope=notes:read -d resource=${resource} | node -p 'JSON.parse(fs.readFileSync(0)).access_token')`
+/** Requests to type, in this order, each with what it shows. */
+const curlLines = (resource: string, tokenEndpoint: string): ReadonlyArray<readonly [what: string, line: string]> => {
+  const post = (message: object) =>
+    `curl -i ${resource} -H 'content-type: application/json' -d '${JSON.stringify({ jsonrpc: "2.0", id: 1, ...message })}'`
+  const withToken = `-H "authorization: Bearer $TOKEN"`
   return [
-    ping,
-    `curl -i ${resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")}`,
-    token,
-    `${ping} -H "authorization: Bearer $TOKEN"`
+    ["No token: 401, and the challenge says where the metadata is", post({ method: "ping" })],
+    [
+      "The metadata, which names the authorization server",
+      `curl -i ${resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")}`
+    ],
+    [
+      "A token for this server",
+      `TOKEN=$(curl -s ${tokenEndpoint} -u '${machine.id}:${machine.secret}' -d grant_type=client_credentials -d scope=notes:read -d resource=${resource} | node -p 'JSON.parse(fs.readFileSync(0)).access_token')`
+    ],
+    ["The same request with the token: 200", `${post({ method: "ping" })} ${withToken}`],
+    [
+      "A tool that needs another scope: 403, and the challenge names the scope",
+      `${post({ method: "tools/call", params: { name: "erase_notes", arguments: {} } })} ${withToken}`
+    ]
   ]
 }
 
-/** Builds a server into the scope. A port in use is an error in words, not a stack trace. */
+/** Builds a server into the scope. Fails with a sentence for the user, for example when the port is in use. */
 const listen = <A, E extends Error, R>(server: Layer.Layer<A, E, R>, port: number) =>
   Layer.build(server).pipe(
     Effect.mapError((error) => {

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { createServer, type AddressInfo } from "node:net"
 
-/** Ports that are free now. A resource's URL has its port in it, so it must be known before the server starts. */
+/** Ports that are free now. The port is a part of the resource's URL, so it must be known before the server starts. */
 export const freePorts = (count: number) =>
   Effect.promise(async () => {
     const servers = await Promise.all(

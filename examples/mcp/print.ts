@@ -1,5 +1,5 @@
 /**
- * The story on a terminal.
+ * Prints on the terminal.
  */
 import { styleText } from "node:util"
 import type { Row } from "./requests.ts"

@@ -1,6 +1,6 @@
 /**
- * `oidc-provider` warns whoever would run it in production like this: in memory, with defaults, on any Node. Here that is
- * the point, and the warnings would stand in the story.
+ * Hides the warnings of `oidc-provider`. They tell that it keeps everything in memory, uses defaults, and runs on an
+ * older Node. All that is meant here, and the warnings would stand in the midst of the output.
  */
 for (const level of ["info", "warn"] as const) {
   const write = console[level]

@@ -1,6 +1,6 @@
 /**
- * Requests with all sorts of tokens, and what became of them. Every token is one that an authorization server really
- * issued, or a forgery of one.
+ * Requests with good and bad tokens, and their answers. Each token was issued by a real authorization server, or is made
+ * from one that was.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +15,7 @@ export interface LogLine {
   readonly text: string
 }
 
-/** What became of one request. */
+/** One request, its answer, and the line in the server's log. */
 export interface Row {
   readonly name: string
   readonly status: number
@@ -38,7 +38,7 @@ export const captureLog = (lines: Array<LogLine>) =>
     )
   )
 
-/** A token by the client credentials grant, for one resource. */
+/** Gets a token for one resource by the client credentials grant. */
 export const requestToken = (server: AuthorizationServer, client: Client, resource: string, scope: string) =>
   Effect.promise(async (): Promise<string> => {
     const response = await fetch(server.tokenEndpoint, {
@@ -81,7 +81,7 @@ export const tamper = (token: string): string => {
   return [header, payload.slice(0, 20) + changed + payload.slice(21), signature].join(".")
 }
 
-/** The same claims under a header that says no signature is needed. */
+/** The same claims under a header that says that there is no signature. */
 export const unsign = (token: string): string => {
   const header = Buffer.from(JSON.stringify({ alg: "none", typ: "at+jwt" })).toString("base64url")
   return `${header}.${token.split(".")[1]}.AA`

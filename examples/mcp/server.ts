@@ -11,7 +11,7 @@ import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createServer } from "node:http"
+import * as Http from "node:http"
 
 const Tools = Toolkit.make(
   Tool.make("whoami", {
@@ -30,7 +30,7 @@ const ToolHandlers = Tools.toLayer({
     Effect.map(AccessToken.AccessToken, ({ clientId, scopes, subject }) =>
       [`subject ${subject}`, `client ${clientId}`, `scopes ${[...scopes].join(" ")}`].join(", ")
     ),
-  // Its scope is declared above: it does not run for tokens without it.
+  // It runs only for tokens with the scope that it declares above.
   erase_notes: () => Effect.succeed("all notes are erased")
 })
 
@@ -39,9 +39,19 @@ const Mcp = BearerAuthMcp.toolkit(Tools).pipe(
   Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "notes", version: "1.0.0" }))
 )
 
-/** The whole server. Its path is written once, here; where the issuer keeps its keys it finds out. */
-export const layer = (options: { readonly issuer: string; readonly port: number }) =>
-  HttpLayerRouter.serve(Layer.mergeAll(Mcp, ProtectedResource.layerMetadataRoute), {
+/** Clients that run in a browser, such as the MCP Inspector, have another origin than the server. */
+const Cors = HttpLayerRouter.cors()
+
+export interface Options {
+  readonly issuer: string
+  readonly port: number
+  /** Makes the server that listens. Default: one of `node:http`. */
+  readonly createServer?: () => Http.Server
+}
+
+/** The whole server. Its path is written here and nowhere else, and it finds out where the issuer publishes its keys. */
+export const layer = (options: Options) =>
+  HttpLayerRouter.serve(Layer.mergeAll(Mcp, ProtectedResource.layerMetadataRoute, Cors), {
     disableLogger: true,
     disableListenLog: true
   }).pipe(
@@ -53,10 +63,12 @@ export const layer = (options: { readonly issuer: string; readonly port: number 
         requiredScopes: ["notes:read"],
         scopesSupported: ["notes:read", "notes:admin"],
         resourceName: "Notes",
-        // None, so that the expired token of the example need not be waited for. Servers leave this out: 30 seconds.
+        // Only for the example, which waits until a token has expired. Leave this out: the default is 30 seconds.
         clockTolerance: 0
       })
     ),
     Layer.provide(FetchHttpClient.layer),
-    Layer.provide(NodeHttpServer.layer(createServer, { port: options.port, host: "127.0.0.1" }))
+    Layer.provide(
+      NodeHttpServer.layer(options.createServer ?? Http.createServer, { port: options.port, host: "127.0.0.1" })
+    )
   )
