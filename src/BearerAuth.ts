@@ -17,6 +17,7 @@ import { isDone } from "./internal/andThen.ts"
 import { BoundTo } from "./internal/boundTo.ts"
 import { credentials, describe as describeCredentials } from "./internal/credentials.ts"
 import { verdicts } from "./internal/metrics.ts"
+import * as read from "./internal/option.ts"
 import { isPreflight } from "./internal/preflight.ts"
 import { scopeList } from "./internal/scopeList.ts"
 import * as verdictLog from "./internal/verdictLog.ts"
@@ -64,7 +65,8 @@ export const make = (
       const reason = `is bound to another resource than ${resource.resource}: share no TokenVerifier Layer, or wrap it in Layer.fresh`
       return yield* ConfigurationError.make("TokenVerifier", verifier.resource, reason)
     }
-    const scopes = yield* scopeList("scopes", options?.scopes ?? [])
+    const { scopes: given = [] } = yield* read.record("options", options === undefined ? {} : options)
+    const scopes = yield* scopeList("scopes", given)
     const required = [...new Set([...resource.requiredScopes, ...scopes])]
     const { scopeHierarchy } = resource
     return {
@@ -80,7 +82,8 @@ export const make = (
             Effect.matchEffect(verifier.verify(token), {
               onFailure: (error) => refuse(error, request, Jwt.describe(token)),
               onSuccess: (verified) => {
-                const accessToken = scopeHierarchy === undefined ? verified : { ...verified, scopeHierarchy }
+                const accessToken =
+                  scopeHierarchy === undefined ? verified : Object.freeze({ ...verified, scopeHierarchy })
                 const allowed = withScopes(accessToken, required)
                 if (!isDone(allowed))
                   return Effect.catchAll(allowed, (error) => refuse(error, request, Jwt.describe(token)))

@@ -18,6 +18,7 @@ import { AccessToken } from "./AccessToken.ts"
 import * as BearerAuth from "./BearerAuth.ts"
 import type { Challenge } from "./Challenge.ts"
 import type * as ConfigurationError from "./ConfigurationError.ts"
+import { givenScopes } from "./internal/scopeList.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { ScopeMissing, TokenError } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -42,7 +43,7 @@ export type TagClass<Self, Name extends string> = HttpApiMiddleware.TagClass<Sel
 export const Tag =
   <Self>() =>
   <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
-    Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: options?.scopes ?? [] })
+    Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
 
 /** The middleware for operations that need no scopes but those that the resource requires. */
 export class Protected extends Tag<Protected>()("effect-resource-server/BearerAuthHttpApi/Protected") {}
