@@ -5,14 +5,20 @@ import * as LogLevel from "effect/LogLevel"
 import type { AccessToken } from "../AccessToken.ts"
 import { answers, type TokenError } from "../TokenError.ts"
 import { isHarmless, printable, printableClaims } from "./printable.ts"
+import { noteOf } from "./scopeMissing.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
 /** One line for a rejection: the tag, the reason, and what may be shown of the token or of other credentials. */
-export const rejected = (error: TokenError, request: Request, described: object): Effect.Effect<void> =>
-  Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), `Request rejected: ${error.message}`).pipe(
-    Effect.annotateLogs({ error: error._tag, ...described, ...requestId(request) })
-  )
+export const rejected = (error: TokenError, request: Request, described: object): Effect.Effect<void> => {
+  const note = noteOf(error)
+  const line = `Request rejected: ${error.message}${note === undefined ? "" : `: ${note}`}`
+  return Effect.annotateLogs(Effect.logWithLevel(LogLevel.fromLiteral(answers[error._tag].logLevel), line), {
+    error: error._tag,
+    ...described,
+    ...requestId(request)
+  })
+}
 
 /** One line for an acceptance: whose token it was. At Debug, for it is about people; who does not ask for it pays nothing. */
 export const accepted = (token: AccessToken["Type"], request: Request): Effect.Effect<void> =>
