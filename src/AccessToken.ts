@@ -5,11 +5,10 @@ import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { printableClaims } from "./internal/printable.ts"
-import * as scopesMissing from "./internal/scopesMissing.ts"
+import { scopeMissing } from "./internal/scopeMissing.ts"
 import type { Claims, Jwt } from "./Jwt.ts"
 import { covers, type ScopeHierarchy } from "./ScopeHierarchy.ts"
-import { ClaimInvalid, ScopeMissing } from "./TokenError.ts"
+import { ClaimInvalid, type ScopeMissing } from "./TokenError.ts"
 
 /**
  * The verified access token of the current request. A handler that reads it does not compile where nothing provides it.
@@ -62,7 +61,7 @@ export const withScopes = (
 ): Effect.Effect<AccessToken["Type"], ScopeMissing> =>
   covers(token.scopes, required, token.scopeHierarchy)
     ? Effect.succeed(token)
-    : scopesMissing.note(token, new ScopeMissing({ required, granted: printableClaims([...token.scopes]) }))
+    : scopeMissing(token, required, token.scopeHierarchy)
 
 /**
  * The current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler behind

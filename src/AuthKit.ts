@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
+import * as read from "./internal/option.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
 import * as ResourceServer from "./ResourceServer.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
@@ -22,14 +23,20 @@ export interface ResourceOptions extends Omit<ProtectedResource.Options, "author
 
 /** A resource behind AuthKit, and how its tokens are checked. */
 export interface Options
-  extends ResourceOptions, Pick<TokenVerifier.JwtOptions, "acceptedAudiences" | "clockTolerance" | "requiredClaims"> {}
+  extends
+    ResourceOptions,
+    Pick<
+      TokenVerifier.JwtOptions,
+      "acceptedAudiences" | "accessTokenClaims" | "clockTolerance" | "maxTokenLength" | "requiredClaims"
+    > {}
 
 /**
- * Provides the resource and a verifier bound to it, for tokens of AuthKit: RS256, keys from `/oauth2/jwks`, `typ` `at+jwt` or
- * `JWT`.
+ * Provides the resource and a verifier bound to it, for tokens of AuthKit: RS256, keys from `/oauth2/jwks`, `typ` `at+jwt`, `JWT`
+ * or none.
  *
- * Logs the URL to add to "MCP resource indicators" in the WorkOS Dashboard. Until it is there, AuthKit mints tokens for an
- * audience of the whole environment, and they are rejected with `AudienceMismatch`.
+ * AuthKit writes no `typ`. Such a token is told from an ID token by the resource's URL in its `aud`, or by `accessTokenClaims`.
+ * Logs the URL to add to "MCP resource indicators" in the WorkOS Dashboard. Until it is there, AuthKit mints tokens for its
+ * client, and they are rejected with `TypeMismatch`.
  */
 export const layer = (
   options: Options
@@ -39,14 +46,15 @@ export const layer = (
   HttpClient.HttpClient
 > =>
   Layer.unwrapEffect(
-    Effect.map(issuerOf(options.authkitDomain), (issuer) =>
+    Effect.map(issuerOf(options), (issuer) =>
       ResourceServer.layer({
         ...options,
         issuer,
         keys: { jwksUri: `${issuer}/oauth2/jwks` },
         algorithms: ["RS256"],
-        // AuthKit's access tokens are not all explicitly typed (RFC 9068 section 2.1).
+        // AuthKit does not follow RFC 9068 section 2.1.
         tokenTypes: ["at+jwt", "JWT"],
+        acceptMissingType: true,
         registrationHint: 'add this URL to "MCP resource indicators" in the WorkOS Dashboard'
       })
     )
@@ -69,9 +77,7 @@ export const layerResource = (
   options: ResourceOptions
 ): Layer.Layer<ProtectedResource.ProtectedResource, ConfigurationError.ConfigurationError> =>
   Layer.unwrapEffect(
-    Effect.map(issuerOf(options.authkitDomain), (issuer) =>
-      ProtectedResource.layer({ ...options, authorizationServers: [issuer] })
-    )
+    Effect.map(issuerOf(options), (issuer) => ProtectedResource.layer({ ...options, authorizationServers: [issuer] }))
   )
 
 /** `layerResource` with every option from `Config`. */
@@ -81,12 +87,15 @@ export const layerResourceConfig = (
   fromConfig(options, layerResource)
 
 /** The issuer of an AuthKit domain: its origin, without a slash. */
-const issuerOf = (domain: string) =>
-  ResourceUrl.parse("authkitDomain", domain === "" || domain.includes("://") ? domain : `https://${domain}`).pipe(
-    Either.mapLeft(({ reason }) => ConfigurationError.make("authkitDomain", domain, reason)),
-    Either.filterOrLeft(
-      ({ pathname }) => pathname === "/",
-      () => ConfigurationError.make("authkitDomain", domain, "must not have a path")
-    ),
-    Either.map(({ origin }) => origin)
-  )
+const issuerOf = (options: ResourceOptions) =>
+  Effect.gen(function* () {
+    yield* read.record("options", options)
+    const domain = yield* read.text("authkitDomain", options.authkitDomain)
+    const wrong = (reason: string) => ConfigurationError.make("authkitDomain", domain, reason)
+    const url = domain === "" || domain.includes("://") ? domain : `https://${domain}`
+    const { origin, pathname } = yield* Either.mapLeft(ResourceUrl.parse("authkitDomain", url), ({ reason }) =>
+      wrong(reason)
+    )
+    if (pathname !== "/") return yield* wrong("must not have a path")
+    return origin
+  })

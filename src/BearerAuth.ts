@@ -24,6 +24,7 @@ import { isDone } from "./internal/andThen.ts"
 import { credentials, describe as describeCredentials } from "./internal/credentials.ts"
 import { verdicts } from "./internal/metrics.ts"
 import { outageOf } from "./internal/outage.ts"
+import * as read from "./internal/option.ts"
 import { isPreflight } from "./internal/preflight.ts"
 import { closing } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
@@ -77,7 +78,8 @@ export const make = (
       const reason = `is bound to another resource than ${resource.resource}: share no TokenVerifier Layer, or wrap it in Layer.fresh`
       return yield* ConfigurationError.make("TokenVerifier", verifier.resource, reason)
     }
-    const scopes = yield* scopeList("scopes", options?.scopes ?? [])
+    const { scopes: given = [] } = yield* read.record("options", options === undefined ? {} : options)
+    const scopes = yield* scopeList("scopes", given)
     yield* published.byDoor(resource)
     yield* announced(verifier)
     const required = [...new Set([...resource.requiredScopes, ...scopes])]
@@ -102,7 +104,8 @@ export const make = (
               onFailure: (error) => reject(error, request, Jwt.describe(token)),
               onSuccess: (verified) => {
                 outage.isOver()
-                const accessToken = scopeHierarchy === undefined ? verified : { ...verified, scopeHierarchy }
+                const accessToken =
+                  scopeHierarchy === undefined ? verified : Object.freeze({ ...verified, scopeHierarchy })
                 const allowed = withScopes(accessToken, required)
                 if (!isDone(allowed))
                   return Effect.catchAll(allowed, (error) => reject(error, request, Jwt.describe(token)))

@@ -22,7 +22,8 @@ import * as adding from "./internal/adding.ts"
 import { contextOfCurrentFiber, requireSameResource } from "./internal/adding.ts"
 import { type BodyOptions, layerBounded } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
-import * as scopesMissing from "./internal/scopesMissing.ts"
+import { lastFoundOf } from "./internal/scopeMissing.ts"
+import { givenScopes } from "./internal/scopeList.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { ScopeMissing, TokenError } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -47,7 +48,7 @@ export type TagClass<Self, Name extends string> = HttpApiMiddleware.TagClass<Sel
 export const Tag =
   <Self>() =>
   <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
-    Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: options?.scopes ?? [] })
+    Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
 
 /** The middleware for operations that need no scopes but those that the resource requires. */
 export class Protected extends Tag<Protected>()("effect-resource-server/BearerAuthHttpApi/Protected") {}
@@ -120,7 +121,7 @@ const challengeHandler = (
   response: HttpServerResponse.HttpServerResponse,
   accessToken: AccessToken["Type"]
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const error = scopesMissing.of(accessToken)
+  const error = lastFoundOf(accessToken)
   if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
   answered.add(request)
   return Effect.map(door.challengeHandler(error, request), ({ headers }) =>

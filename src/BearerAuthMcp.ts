@@ -18,6 +18,7 @@ import * as BearerAuth from "./BearerAuth.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import * as operations from "./internal/mcpOperations.ts"
+import * as read from "./internal/option.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
 import { covers } from "./ScopeHierarchy.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -66,15 +67,28 @@ export const layerHttpRouter = (
 > =>
   // Not fresh: `McpServer.toolkit` and its like find the server's registry by the memoization of one shared Layer.
   Layer.unwrapEffect(
-    Effect.map(ProtectedResource.ProtectedResource, (resource) => {
-      const path = options.path ?? resource.path
+    Effect.gen(function* () {
+      const resource = yield* ProtectedResource.ProtectedResource
+      const path = yield* pathOf(options, resource)
       return Layer.mergeAll(
         McpServer.layerHttpRouter({ ...options, path }),
         methodNotAllowed(path),
         AccessToken.layerRequest
       )
     })
-  ).pipe(Layer.provide(guard(options.hideForbidden === true)))
+  ).pipe(Layer.provide(guard(options?.hideForbidden === true)))
+
+/** The path of an MCP server whose options can be meant. */
+const pathOf = (options: Options, resource: ProtectedResource.ProtectedResource["Type"]) =>
+  Effect.gen(function* () {
+    yield* read.record("options", options)
+    yield* read.text("name", options.name)
+    yield* read.text("version", options.version)
+    if (options.hideForbidden !== undefined) yield* read.boolean("hideForbidden", options.hideForbidden)
+    const { path = resource.path } = options
+    if ((yield* read.text("path", path)).startsWith("/")) return path
+    return yield* ConfigurationError.make("path", path, "does not begin with a slash")
+  })
 
 const methodNotAllowed = (path: `/${string}`) =>
   HttpLayerRouter.addAll(

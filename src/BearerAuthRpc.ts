@@ -27,6 +27,7 @@ import * as ConfigurationError from "./ConfigurationError.ts"
 import * as adding from "./internal/adding.ts"
 import { type BodyOptions, layerBounded } from "./internal/boundedBody.ts"
 import * as published from "./internal/published.ts"
+import { givenScopes } from "./internal/scopeList.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
 import { TokenError, TokenMissing } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
@@ -48,7 +49,7 @@ export type TagClass<Self, Name extends string> = RpcMiddleware.TagClass<Self, N
 export const Tag =
   <Self>() =>
   <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
-    Object.assign(RpcMiddleware.Tag<Self>()(name, definition), { scopes: options?.scopes ?? [] })
+    Object.assign(RpcMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
 
 /** The middleware for procedures that need no scopes but those that the resource requires. */
 export class Protected extends Tag<Protected>()("effect-resource-server/BearerAuthRpc/Protected") {}

@@ -2,13 +2,13 @@
  * A mistake in the configuration, found when a Layer is built and never later.
  */
 import * as Schema from "effect/Schema"
-import { printable } from "./internal/printable.ts"
+import { printable, printableClaim } from "./internal/printable.ts"
 
 /**
  * An option has a value that cannot be meant.
  *
- * Layers fail with it when they are built; no request ever does. The message names the option, the value (user info of
- * a URL masked, cut at 256 characters) and the reason.
+ * Layers fail with it when they are built. The message names the option, the value and the reason. Of a URL the user info is
+ * masked; a text is cut at 256 characters; of a list, an object or a missing value the type is named.
  */
 export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
   option: Schema.String,
@@ -20,10 +20,12 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
   }
 }
 
-/** A `ConfigurationError` whose value is safe to print. */
-export const make = (option: string, value: string, reason: string): ConfigurationError =>
-  new ConfigurationError({
-    option,
-    value: printable(/:.*@/s.test(value) ? value.replace(/([a-z]+:\/\/)?.*@/is, "$1***@") : value),
-    reason
-  })
+/** A `ConfigurationError` whose value, of whatever type, is safe to print. */
+export const make = (option: string, value: unknown, reason: string): ConfigurationError =>
+  new ConfigurationError({ option, value: shown(value), reason })
+
+const shown = (value: unknown): string => {
+  if (typeof value === "number" || typeof value === "boolean") return String(value)
+  if (typeof value !== "string") return printableClaim(value) ?? "(undefined)"
+  return printable(/:.*@/s.test(value) ? value.replace(/([a-z]+:\/\/)?.*@/is, "$1***@") : value)
+}

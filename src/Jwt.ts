@@ -8,6 +8,8 @@ import { andThen } from "./internal/andThen.ts"
 import { decodeObject, split } from "./internal/compactJws.ts"
 import { guardedKeys } from "./internal/guardedKeys.ts"
 import { isAlgorithm } from "./internal/jwk.ts"
+import { defaultMaxTokenLength, highestMaxTokenLength, maxTokenLengthBounds } from "./internal/maxLength.ts"
+import * as read from "./internal/option.ts"
 import { isHarmless } from "./internal/printable.ts"
 import { scopes } from "./internal/tokenScopes.ts"
 import { type Algorithm, KeySet, type VerificationKey } from "./KeySet.ts"
@@ -34,8 +36,13 @@ export interface Jwt {
   readonly scopes: ReadonlySet<string>
 }
 
-export { maxLength } from "./internal/maxLength.ts"
-export { scopes }
+export { defaultMaxTokenLength, highestMaxTokenLength, scopes }
+
+/** What can be told to `verify`. */
+export interface VerifyOptions {
+  /** See `TokenVerifier.JwtOptions`. Default: 16,384. */
+  readonly maxTokenLength?: number | undefined
+}
 
 /** What can be wrong with a token before its claims are looked at. */
 export type Refusal =
@@ -49,14 +56,18 @@ export type Refusal =
 /**
  * Verifies a token's form, algorithm, key and signature, in this order, and decodes it.
  *
- * Refused are: anything but three segments of canonical base64url, at most 16 KiB; a header or payload that is not a JSON
- * object in UTF-8; algorithms that the key set does not allow; `crit`, `b64` and nested tokens. Keys come from the
- * key set alone: `jwk`, `jku`, `x5u` and `x5c` of the token are never read. Not checked: every claim, and `typ`.
+ * Refused are: anything but three segments of canonical base64url, at most 16,384 characters unless the options say
+ * otherwise; a header or payload that is not a JSON object in UTF-8; algorithms that the key set does not allow; `crit`,
+ * `b64` and nested tokens. Keys come from the key set alone: `jwk`, `jku`, `x5u` and `x5c` of the token are never read. Not
+ * checked: every claim, and `typ`. Throws `ConfigurationError` for options that cannot be meant.
  */
-export const verify = (token: Redacted.Redacted): Effect.Effect<Jwt, Refusal, KeySet> =>
-  Effect.flatMap(KeySet, (keySet) =>
-    Effect.map(verifyWith(guardedKeys(keySet), Redacted.value(token)), ({ jwt }) => jwt)
+export const verify = (token: Redacted.Redacted, options: VerifyOptions = {}): Effect.Effect<Jwt, Refusal, KeySet> => {
+  const { maxTokenLength = defaultMaxTokenLength } = read.orThrow(read.record("options", options))
+  const maxLength = read.orThrow(read.number("maxTokenLength", maxTokenLength, maxTokenLengthBounds))
+  return Effect.flatMap(KeySet, (keySet) =>
+    Effect.map(verifyWith(guardedKeys(keySet), Redacted.value(token), undefined, maxLength), ({ jwt }) => jwt)
   )
+}
 
 /** A verified token, and the key that signed it. */
 export interface Verified {
@@ -65,8 +76,13 @@ export interface Verified {
 }
 
 /** `verify` with the key set and the time at hand. Runs at once what can be: call it inside an effect. */
-export const verifyWith = (keySet: KeySet["Type"], token: string, now?: number): Effect.Effect<Verified, Refusal> => {
-  const segments = split(token)
+export const verifyWith = (
+  keySet: KeySet["Type"],
+  token: string,
+  now?: number,
+  maxTokenLength: number = defaultMaxTokenLength
+): Effect.Effect<Verified, Refusal> => {
+  const segments = split(token, maxTokenLength)
   if (typeof segments === "string") return new TokenMalformed({ reason: segments })
   return andThen(readHeader(segments.header, keySet.algorithms), (header) =>
     andThen(signer(keySet, token, header, now), (key): Effect.Effect<Verified, TokenMalformed> => {
@@ -175,12 +191,15 @@ export interface Description {
   readonly headerKeyParameter?: true
 }
 
-/** Describes a token for a log line: its length and, if its header can be read, `alg` and `kid` in harmless form. */
+/**
+ * Describes a token for a log line: its length and, if its header can be read, `alg` and `kid` in harmless form. Of a token
+ * over 64 KiB nothing but the length is read.
+ */
 export const describe = (token: Redacted.Redacted): Effect.Effect<Description> =>
   Effect.suspend(() => {
     const text = Redacted.value(token)
     const tokenLength = text.length
-    const segments = split(text)
+    const segments = split(text, highestMaxTokenLength)
     const header = typeof segments === "string" ? undefined : decodeObject(segments.header)
     if (header === undefined) return Effect.succeed({ tokenLength })
     const { alg, kid } = header

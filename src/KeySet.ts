@@ -19,6 +19,7 @@ import { type Algorithm, isAlgorithm } from "./internal/jwk.ts"
 import * as JwksUri from "./internal/jwksUri.ts"
 import * as keyIndex from "./internal/keyIndex.ts"
 import { keySetRefreshes } from "./internal/metrics.ts"
+import * as read from "./internal/option.ts"
 import { printable } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
@@ -88,8 +89,9 @@ export const layerLocal = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
+      yield* read.record("options", options)
       const algorithms = yield* allowedAlgorithms(options)
-      const members: unknown = options.jwks.keys
+      const { keys: members } = yield* read.record("jwks", options.jwks)
       if (!Array.isArray(members)) return yield* ConfigurationError.make("jwks", "", "has no keys")
       const { index, problems } = yield* keyIndex.make(members, algorithms)
       const secret = problems.find(({ logLevel }) => logLevel === "Error")
@@ -123,7 +125,9 @@ export const layerRemote = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* ResourceUrl.parse("jwksUri", options.jwksUri.split("?")[0]!)
+      yield* read.record("options", options)
+      // A key set may be chosen by a query, and an identifier may not.
+      yield* ResourceUrl.parse("jwksUri", (yield* read.text("jwksUri", options.jwksUri)).split("?")[0]!)
       const client = yield* HttpClient.HttpClient
       return yield* remote(options, options.jwksUri, fetchJson(client, options.jwksUri))
     })
@@ -146,6 +150,7 @@ export const layerDiscovery = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
+      yield* read.record("options", options)
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
       const { freshFor } = yield* timesOf(options)
@@ -210,10 +215,15 @@ const remote = (
 
 const timesOf = (options: RemoteOptions) =>
   Effect.gen(function* () {
-    const freshFor = yield* duration("freshFor", options.freshFor ?? "10 minutes", positive)
-    const cooldown = yield* duration("cooldown", options.cooldown ?? "30 seconds", positive)
+    const {
+      cooldown: shortest = "30 seconds",
+      freshFor: fresh = "10 minutes",
+      usableFor: longest = "24 hours"
+    } = options
+    const freshFor = yield* duration("freshFor", fresh, positive)
+    const cooldown = yield* duration("cooldown", shortest, positive)
     // Else keys would run out before they may be fetched again: their tokens would wait, or be told of an outage.
-    const usableFor = yield* duration("usableFor", options.usableFor ?? "24 hours", {
+    const usableFor = yield* duration("usableFor", longest, {
       holds: (value) => positive.holds(value) && Duration.greaterThan(value, Duration.max(freshFor, cooldown)),
       complaint: "is not a finite time longer than freshFor and cooldown"
     })
@@ -222,9 +232,9 @@ const timesOf = (options: RemoteOptions) =>
 
 const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })
 
-const allowedAlgorithms = (options: Options) =>
+const allowedAlgorithms = ({ algorithms: given = defaultAlgorithms }: Options) =>
   Effect.gen(function* () {
-    const algorithms: ReadonlyArray<string> = options.algorithms ?? defaultAlgorithms
+    const algorithms = yield* read.texts("algorithms", given)
     if (algorithms.length === 0) return yield* ConfigurationError.make("algorithms", "", "allows none")
     const allowed = new Set<Algorithm>()
     for (const algorithm of algorithms) {

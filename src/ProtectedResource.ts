@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import * as published from "./internal/published.ts"
+import * as read from "./internal/option.ts"
 import { scopeList } from "./internal/scopeList.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as ScopeHierarchy from "./ScopeHierarchy.ts"
@@ -86,21 +87,27 @@ export const make = (
   options: Options
 ): Effect.Effect<ProtectedResource["Type"], ConfigurationError.ConfigurationError> =>
   Effect.gen(function* () {
+    yield* read.record("options", options)
     yield* ResourceUrl.parse("baseUrl", options.baseUrl)
-    const url = yield* ResourceUrl.make({
-      baseUrl: options.resourceBaseUrl ?? options.baseUrl,
-      baseUrlOption: options.resourceBaseUrl === undefined ? "baseUrl" : "resourceBaseUrl",
-      path: options.path
-    })
-    if (options.authorizationServers.length === 0) {
+    const { baseUrl, path, resourceBaseUrl, resourceDocumentation, resourceName, scopeHierarchy } = options
+    const url = yield* resourceBaseUrl === undefined
+      ? ResourceUrl.make({ baseUrl, path })
+      : ResourceUrl.make({ baseUrl: resourceBaseUrl, baseUrlOption: "resourceBaseUrl", path })
+    const authorizationServers = yield* read.texts("authorizationServers", options.authorizationServers)
+    if (authorizationServers.length === 0) {
       return yield* ConfigurationError.make("authorizationServers", "", "names no issuer")
     }
-    for (const issuer of options.authorizationServers) yield* ResourceUrl.parse("authorizationServers", issuer)
-    if (options.resourceDocumentation !== undefined) {
-      yield* documentationUrl(options.resourceDocumentation)
-    }
-    const requiredScopes = yield* scopeList("requiredScopes", options.requiredScopes ?? [])
-    const scopesSupported = yield* scopeList("scopesSupported", options.scopesSupported ?? requiredScopes)
+    for (const issuer of authorizationServers) yield* ResourceUrl.parse("authorizationServers", issuer)
+    if (resourceName !== undefined) yield* read.text("resourceName", resourceName)
+    if (resourceDocumentation !== undefined) yield* documentationUrl(resourceDocumentation)
+    const {
+      requiredScopes: required = [],
+      scopesSupported: supported = required,
+      challengeScopes: asked = required
+    } = options
+    const requiredScopes = yield* scopeList("requiredScopes", required)
+    const scopesSupported = yield* scopeList("scopesSupported", supported)
+    const challengeScopes = yield* scopeList("challengeScopes", asked)
     return {
       resource: url.href,
       audiences: url.spellings,
@@ -108,17 +115,15 @@ export const make = (
       metadataUrl: url.metadataUrl,
       metadata: {
         resource: url.href,
-        authorization_servers: options.authorizationServers,
+        authorization_servers: authorizationServers,
         ...(scopesSupported.length > 0 && { scopes_supported: scopesSupported }),
         bearer_methods_supported: ["header"],
-        ...(options.resourceName !== undefined && { resource_name: options.resourceName }),
-        ...(options.resourceDocumentation !== undefined && { resource_documentation: options.resourceDocumentation })
+        ...(resourceName !== undefined && { resource_name: resourceName }),
+        ...(resourceDocumentation !== undefined && { resource_documentation: resourceDocumentation })
       },
       requiredScopes,
-      challengeScopes: yield* scopeList("challengeScopes", options.challengeScopes ?? requiredScopes),
-      ...(options.scopeHierarchy !== undefined && {
-        scopeHierarchy: yield* ScopeHierarchy.make(options.scopeHierarchy)
-      })
+      challengeScopes,
+      ...(scopeHierarchy !== undefined && { scopeHierarchy: yield* ScopeHierarchy.make(scopeHierarchy) })
     }
   })
 
@@ -166,7 +171,7 @@ export const metadataMiddleware: Effect.Effect<
     )
 })
 
-const documentationUrl = (value: string) =>
-  URL.canParse(value) && /^https?:/i.test(value)
+const documentationUrl = (value: unknown) =>
+  typeof value === "string" && URL.canParse(value) && /^https?:/i.test(value)
     ? Effect.void
     : ConfigurationError.make("resourceDocumentation", value, "is not an absolute http(s) URL")

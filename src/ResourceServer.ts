@@ -5,16 +5,23 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as ConfigurationError from "./ConfigurationError.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
+import * as read from "./internal/option.ts"
 import * as KeySet from "./KeySet.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as TokenVerifier from "./TokenVerifier.ts"
 
-/** Where the issuer's keys are found. */
-export type Keys = { readonly jwksUri: string } | { readonly jwks: KeySet.JsonWebKeySet }
+/** Where the issuer's keys are found: exactly one of the choices. */
+export type Keys = read.OneOf<{
+  /** The URL of its key set. */
+  readonly jwksUri: string
+  /** The key set itself. */
+  readonly jwks: KeySet.JsonWebKeySet
+}>
 
 /** A resource and the one issuer whose tokens it accepts. There is no audience to give: it is the resource's URL. */
 export interface Options
@@ -34,13 +41,14 @@ export const layer = (
   HttpClient.HttpClient
 > =>
   Layer.unwrapEffect(
-    Effect.as(
-      ResourceUrl.parse("issuer", options.issuer),
-      TokenVerifier.layerJwt(options).pipe(
-        Layer.provide(keySet(options)),
+    Effect.gen(function* () {
+      yield* read.record("options", options)
+      yield* ResourceUrl.parse("issuer", options.issuer)
+      return TokenVerifier.layerJwt(options).pipe(
+        Layer.provide(yield* keySet(options)),
         Layer.provideMerge(ProtectedResource.layer({ ...options, authorizationServers: [options.issuer] }))
       )
-    )
+    })
   )
 
 /** `layer` with every option from `Config`. */
@@ -52,9 +60,14 @@ export const layerConfig = (
   HttpClient.HttpClient
 > => fromConfig(options, layer)
 
-const keySet = (options: Options) => {
-  if (options.keys === undefined) return KeySet.layerDiscovery(options)
-  return "jwks" in options.keys
-    ? KeySet.layerLocal({ ...options, jwks: options.keys.jwks })
-    : KeySet.layerRemote({ ...options, jwksUri: options.keys.jwksUri })
+const keySet = ({
+  keys,
+  ...options
+}: Options): read.Read<Layer.Layer<KeySet.KeySet, ConfigurationError.ConfigurationError, HttpClient.HttpClient>> => {
+  if (keys === undefined) return Either.right(KeySet.layerDiscovery(options))
+  return Either.map(read.choice("keys", keys, { jwksUri: true, jwks: true }), () =>
+    keys.jwks === undefined
+      ? KeySet.layerRemote({ ...options, jwksUri: keys.jwksUri })
+      : KeySet.layerLocal({ ...options, jwks: keys.jwks })
+  )
 }

@@ -3,6 +3,7 @@
  */
 import * as Either from "effect/Either"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import * as read from "./internal/option.ts"
 
 /** A resource's URL and what follows from its spelling alone. */
 export interface ResourceUrl {
@@ -18,8 +19,6 @@ export interface ResourceUrl {
   readonly metadataUrl: string
 }
 
-type Parsed<A> = Either.Either<A, ConfigurationError.ConfigurationError>
-
 /**
  * Derives the resource URL from a base URL and a path.
  *
@@ -28,24 +27,22 @@ type Parsed<A> = Either.Either<A, ConfigurationError.ConfigurationError>
  * `"mcp"`, `"/"` or left out; the last two mean the base URL itself. The base URL may carry a prefix, for a proxy that
  * strips it: it belongs to the resource URL but not to `path`.
  *
- * Fails with `ConfigurationError` for user info, query, fragment, `http` on a host that is not loopback, and for
- * characters that a router could take for a pattern. Does not check that the URL is reachable. Request headers never
- * take part.
+ * Fails with `ConfigurationError` for what is not a string, user info, query, fragment, `http` on a host that is not loopback,
+ * and for characters that a router could take for a pattern. Does not check that the URL is reachable. Request headers
+ * never take part.
  */
 export const make = (options: {
   readonly baseUrl: string
   readonly path?: string | undefined
   /** How the caller spells the option, for the error message. */
   readonly baseUrlOption?: string | undefined
-}): Parsed<ResourceUrl> =>
+}): read.Read<ResourceUrl> =>
   Either.gen(function* () {
-    const base = yield* parse(options.baseUrlOption ?? "baseUrl", options.baseUrl)
-    const path = yield* mountPath(options.path ?? "")
-    const prefix = yield* plainPath(
-      options.baseUrlOption ?? "baseUrl",
-      options.baseUrl,
-      base.pathname.replace(/\/+$/, "")
-    )
+    yield* read.record("options", options)
+    const { baseUrl, baseUrlOption = "baseUrl", path: below = "" } = options
+    const base = yield* parse(baseUrlOption, baseUrl)
+    const path = yield* mountPath(below)
+    const prefix = yield* plainPath(baseUrlOption, baseUrl, base.pathname.replace(/\/+$/, ""))
     const pathname = path === "/" ? prefix : prefix + path
     const href = base.origin + pathname
     return {
@@ -60,7 +57,10 @@ export const make = (options: {
 /**
  * Parses a URL that tokens or keys depend on: `https`, or `http` on a loopback host; no user info, query or fragment.
  */
-export const parse = (option: string, value: string): Parsed<URL> => {
+export const parse = (option: string, value: string): read.Read<URL> =>
+  Either.flatMap(read.text(option, value), (text) => parseText(option, text))
+
+const parseText = (option: string, value: string): read.Read<URL> => {
   const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
   if (value === "") return wrong("is empty")
   // The URL parser forgives and rewrites these; an identifier that is compared as a string must not depend on that.
@@ -83,13 +83,16 @@ export const isSecure = (url: URL): boolean =>
 export const isLoopback = (hostname: string): boolean =>
   hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 
-const mountPath = (value: string): Parsed<`/${string}`> => {
-  const path: `/${string}` = value.startsWith("/") ? `/${value.slice(1)}` : `/${value}`
-  return Either.map(plainPath("path", value, path), () => path)
-}
+const mountPath = (value: string): read.Read<`/${string}`> =>
+  Either.gen(function* () {
+    const given = yield* read.text("path", value)
+    const path: `/${string}` = given.startsWith("/") ? `/${given.slice(1)}` : `/${given}`
+    yield* plainPath("path", given, path)
+    return path
+  })
 
 /** Segments of unreserved and harmless characters: nothing that a URL parser rewrites or a router interprets. */
-const plainPath = (option: string, value: string, path: string): Parsed<string> => {
+const plainPath = (option: string, value: string, path: string): read.Read<string> => {
   const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
   if (path.includes("?")) return wrong("must not have a query")
   if (path.includes("#")) return wrong("must not have a fragment")

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as ConfigurationError from "./ConfigurationError.ts"
+import * as read from "./internal/option.ts"
 import { scopeList } from "./internal/scopeList.ts"
 
 /** A hierarchy of scopes, worked out once: a check looks up, and computes nothing. */
@@ -17,18 +18,20 @@ export type Implications = Readonly<Record<string, ReadonlyArray<string>>>
 /**
  * Builds a hierarchy. It is transitive, and a circle makes scopes equals.
  *
- * Fails with `ConfigurationError` if a name is not a scope (RFC 6749 section 3.3). Not checked: whether the
- * authorization server means the same by its scopes; it issues them, and knows nothing of what they imply here.
+ * Fails with `ConfigurationError` if a name is not a scope (RFC 6749 section 3.3), or what it implies is not a list. Not
+ * checked: whether the authorization server means the same by its scopes; it issues them, and knows nothing of what they
+ * imply here.
  */
 export const make = (
   implications: Implications
 ): Effect.Effect<ScopeHierarchy, ConfigurationError.ConfigurationError> =>
   Effect.gen(function* () {
-    const implied = new Map(Object.entries(implications))
-    yield* scopeList(
-      "scopeHierarchy",
-      [...implied].flatMap(([scope, others]) => [scope, ...others])
-    )
+    yield* read.record("scopeHierarchy", implications)
+    const implied = new Map<string, ReadonlyArray<string>>()
+    for (const [scope, others] of Object.entries(implications)) {
+      yield* scopeList("scopeHierarchy", [scope])
+      implied.set(scope, yield* scopeList(`scopeHierarchy.${scope}`, others))
+    }
     const impliedBy = new Map<string, Set<string>>()
     for (const broader of implied.keys()) {
       for (const narrower of reach(broader, implied)) {

@@ -91,14 +91,18 @@ export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()(
   }
 }
 
-/** `typ` is not that of an access token (RFC 9068 section 4); one that is not known here is called `other`. */
+/**
+ * `typ` is not that of an access token (RFC 9068 section 4), or says nothing of its kind and nothing else does. A `typ` that is
+ * not known here is called `other`.
+ */
 export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()(
   "TypeMismatch",
-  { expected: Texts, actual: OptionalText },
+  { expected: Texts, actual: OptionalText, hint: OptionalText },
   HttpApiSchema.annotations({ status: 401 })
 ) {
   override get message() {
-    return `expected typ ${quoted(this.expected)}, got ${this.actual === undefined ? "none" : `"${this.actual}"`}`
+    const actual = this.actual === undefined ? "none" : `"${this.actual}"`
+    return withHint(`expected typ ${quoted(this.expected)}, got ${actual}`, this.hint)
   }
 }
 
@@ -147,7 +151,7 @@ export class NotYetValid extends Schema.TaggedError<NotYetValid>()(
   }
 }
 
-/** A claim that must be there is missing, or a claim has a wrong type. */
+/** A claim that must be there is missing, or a claim has a wrong type or a wrong value. */
 export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()(
   "ClaimInvalid",
   { claim: Schema.String, reason: Schema.String },

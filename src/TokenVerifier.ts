@@ -6,6 +6,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { AccessToken } from "./AccessToken.ts"
@@ -14,7 +15,11 @@ import * as ConfigurationError from "./ConfigurationError.ts"
 import { duration } from "./internal/duration.ts"
 import { fromConfig } from "./internal/fromConfig.ts"
 import { guardedKeys } from "./internal/guardedKeys.ts"
+import { defaultMaxTokenLength, maxTokenLengthBounds } from "./internal/maxLength.ts"
+import { isJwt } from "./internal/mediaType.ts"
+import * as read from "./internal/option.ts"
 import { quoted } from "./internal/printable.ts"
+import { requirements } from "./internal/requiredClaim.ts"
 import * as SignatureCache from "./internal/signatureCache.ts"
 import * as verifier from "./internal/verifier.ts"
 import type * as Jwt from "./Jwt.ts"
@@ -29,6 +34,7 @@ export type Rejection = Exclude<TokenError, TokenMissing | CredentialsMalformed>
 export class TokenVerifier extends Context.Tag("effect-resource-server/TokenVerifier")<
   TokenVerifier,
   {
+    /** The token that `layerJwt` gives is frozen, with its claims: requests that send the same token may share it. */
     readonly verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken["Type"], Rejection>
     /** The URL of the resource that the verifier is bound to. A door of another resource refuses it when built. */
     readonly resource: string
@@ -52,22 +58,19 @@ interface AudienceChoices {
 }
 
 /** Audiences other than the resource URL, for authorization servers that cannot mint it: exactly one of the choices. */
-export type AcceptedAudiences = {
-  [Choice in keyof AudienceChoices]: Pick<AudienceChoices, Choice> & {
-    readonly [Other in Exclude<keyof AudienceChoices, Choice>]?: never
-  }
-}[keyof AudienceChoices]
+export type AcceptedAudiences = read.OneOf<AudienceChoices>
 
-/** How tokens are checked. */
-export interface JwtOptions {
+/** How tokens are checked. Which tokens are access tokens is told by `tokenTypes`, `acceptMissingType` and `accessTokenClaims`. */
+export interface JwtOptions extends Check.AccessTokenTypeOptions {
   /** The issuer, byte for byte as its tokens spell it. */
   readonly issuer: string
-  /** The accepted values of `typ`. Default: `at+jwt`. */
-  readonly tokenTypes?: readonly [string, ...Array<string>] | undefined
   /** The clock's tolerance for `exp`, `nbf` and `iat`, at most 5 minutes. Default: 30 seconds. */
   readonly clockTolerance?: Duration.DurationInput | undefined
-  /** Claims that must be there besides those that the checks read. Default: none. */
-  readonly requiredClaims?: ReadonlyArray<string> | undefined
+  /**
+   * Claims that must be there besides `accessTokenClaims` and those that the checks read: `"org_id"`, or with values of
+   * which one is needed `{ name: "org_id", values: ["org_01"] }`. Default: none.
+   */
+  readonly requiredClaims?: ReadonlyArray<Check.RequiredClaim> | undefined
   /** Audiences other than the resource URL. Default: the resource URL alone. */
   readonly acceptedAudiences?: AcceptedAudiences | undefined
   /**
@@ -77,6 +80,12 @@ export interface JwtOptions {
   readonly signatureCacheEntries?: number | undefined
   /** How many bytes of memory these tokens may take, as far as can be told. Default: 4 MiB. */
   readonly signatureCacheBytes?: number | undefined
+  /**
+   * The longest token in characters, at most 65,536; a longer one is refused before anything of it is decoded. Default: 16,384.
+   * Node refuses a request whose headers together are over 16 KiB with 431 before it is seen here: for longer tokens create the
+   * server with `maxHeaderSize`.
+   */
+  readonly maxTokenLength?: number | undefined
   /** What an operator does with the audience, for the start-up line. */
   readonly registrationHint?: string | undefined
 }
@@ -96,30 +105,26 @@ export const layerJwt = (
       Effect.gen(function* () {
         const resource = yield* ProtectedResource
         const keySet = yield* KeySet
-        const clockTolerance = yield* duration("clockTolerance", options.clockTolerance ?? "30 seconds", {
-          holds: Duration.lessThanOrEqualTo("5 minutes"),
-          complaint: "is not a time of at most 5 minutes"
-        })
-        const tokenTypes = options.tokenTypes ?? (["at+jwt"] as const)
-        if (tokenTypes[0] === undefined) return yield* ConfigurationError.make("tokenTypes", "", "accepts none")
-        if (options.issuer.trim() === "") return yield* ConfigurationError.make("issuer", options.issuer, "is blank")
+        yield* read.record("options", options)
+        const issuer = yield* read.name("issuer", options.issuer)
+        const { maxTokenLength = defaultMaxTokenLength, registrationHint = "" } = options
+        yield* read.number("maxTokenLength", maxTokenLength, maxTokenLengthBounds)
+        yield* read.text("registrationHint", registrationHint)
         const cache = yield* signatureCache(options)
-        const audience = yield* audienceCheck(options.acceptedAudiences, resource)
-        const requiredClaims = options.requiredClaims ?? []
+        const audiences = yield* acceptedAudiences(options.acceptedAudiences, resource)
         const claims = [
-          Check.tokenType(...tokenTypes),
-          Check.issuer(options.issuer),
-          audience,
-          Check.lifetime({ clockTolerance }),
+          yield* typeCheck(options, audiences, resource),
+          Check.issuer(issuer),
+          audiences === "any" ? Effect.succeed<Jwt.Jwt> : Check.audience({ audiences }),
+          yield* lifetimeCheck(options),
           Check.bearer,
-          // What asks for nothing is no step on every request's way.
-          ...(requiredClaims.length > 0 ? [Check.requiredClaims(requiredClaims)] : [])
+          ...(yield* claimChecks(options))
         ]
         const scopes = resource.requiredScopes.length > 0 ? [Check.scopes(resource.requiredScopes, resource)] : []
         return TokenVerifier.of({
           resource: resource.resource,
           announce: announce(options, resource),
-          verify: verifier.make(options.issuer, guardedKeys(keySet), { claims, scopes }, cache)
+          verify: verifier.make(issuer, guardedKeys(keySet), { claims, scopes }, cache, maxTokenLength)
         })
       })
     )
@@ -156,44 +161,72 @@ export const layer = <R>(
     )
   )
 
-const signatureCache = (options: JwtOptions) =>
-  Effect.gen(function* () {
-    const { signatureCacheBytes: bytes = 4 * 2 ** 20, signatureCacheEntries: entries = 1000 } = options
-    for (const [option, value] of Object.entries({ signatureCacheBytes: bytes, signatureCacheEntries: entries })) {
-      if (!(Number.isFinite(value) && value >= 0)) {
-        return yield* ConfigurationError.make(option, String(value), "is not a finite number of at least 0")
-      }
+const lifetimeCheck = ({ clockTolerance = "30 seconds" }: JwtOptions) =>
+  Either.map(
+    duration("clockTolerance", clockTolerance, {
+      holds: Duration.lessThanOrEqualTo("5 minutes"),
+      complaint: "is not a time of at most 5 minutes"
+    }),
+    (clockTolerance) => Check.lifetime({ clockTolerance })
+  )
+
+/** How access tokens are told from other tokens of the issuer. */
+const typeCheck = (options: JwtOptions, audiences: Audiences | "any", resource: ProtectedResource["Type"]) =>
+  Either.gen(function* () {
+    const { accessTokenClaims = [], acceptMissingType = false, tokenTypes: given = ["at+jwt"] } = options
+    const tokenTypes = yield* read.names("tokenTypes", given)
+    const claims = yield* requirements("accessTokenClaims", accessTokenClaims)
+    yield* read.boolean("acceptMissingType", acceptMissingType)
+    const jwt = tokenTypes.find(isJwt)
+    if (!acceptMissingType && jwt === undefined) return Check.tokenType(...tokenTypes)
+    if (claims.length === 0 && audiences !== "any" && !audiences.some((one) => resource.audiences.includes(one))) {
+      const [option, value] = acceptMissingType ? ["acceptMissingType", true] : ["tokenTypes", jwt]
+      const reason =
+        "takes no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that tells an access token from an ID token"
+      return yield* Either.left(ConfigurationError.make(option, value, reason))
     }
-    return SignatureCache.make<verifier.Remembered>({ bytes, entries })
+    return Check.accessTokenType({ accessTokenClaims, acceptMissingType, resource, tokenTypes })
   })
 
-const audienceChoices: ReadonlyArray<string> = [
-  "besideResource",
-  "insteadOfResource",
-  "dangerouslyAcceptAnyAudience"
-] satisfies ReadonlyArray<keyof AudienceChoices>
-
-const audiencesOf = (accepted: AcceptedAudiences, { audiences }: ProtectedResource["Type"]): Audiences =>
-  accepted.insteadOfResource ?? [...audiences, ...(accepted.besideResource ?? [])]
-
-const audienceCheck = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) =>
-  Effect.gen(function* () {
-    if (accepted === undefined) return Check.audience(resource)
-    const choices = Object.entries(accepted).filter(([, value]) => value !== undefined)
-    const names = choices.map(([name]) => name).join(", ")
-    // Types do not stop what comes from a configuration file, and a choice that nobody knows must not be the weakest.
-    if (!audienceChoices.includes(names)) {
-      return yield* ConfigurationError.make("acceptedAudiences", names, "is not one choice")
-    }
-    const option = `acceptedAudiences.${names}`
-    const given: ReadonlyArray<string> = choices.flatMap(([, value]) => value)
-    // An empty list or name here is an unset environment variable more often than a decision.
-    if (given.length === 0) return yield* ConfigurationError.make(option, "", "is empty")
-    const blank = given.find((value) => value.trim() === "")
-    if (blank !== undefined) return yield* ConfigurationError.make(option, blank, "is blank")
-    if (accepted.dangerouslyAcceptAnyAudience !== undefined) return Effect.succeed<Jwt.Jwt>
-    return Check.audience({ audiences: audiencesOf(accepted, resource) })
+/** What asks for nothing is no step on every request's way. */
+const claimChecks = ({ accessTokenClaims = [], requiredClaims = [] }: JwtOptions) =>
+  Either.map(requirements("requiredClaims", requiredClaims), () => {
+    const required = [...accessTokenClaims, ...requiredClaims]
+    return required.length > 0 ? [Check.requiredClaims(required)] : []
   })
+
+const signatureCache = ({
+  signatureCacheBytes = 4 * 2 ** 20,
+  signatureCacheEntries = 1000
+}: JwtOptions): read.Read<SignatureCache.SignatureCache<verifier.Remembered>> =>
+  Either.map(
+    Either.all({
+      bytes: read.number("signatureCacheBytes", signatureCacheBytes, bound),
+      entries: read.number("signatureCacheEntries", signatureCacheEntries, bound)
+    }),
+    SignatureCache.make<verifier.Remembered>
+  )
+
+const bound = {
+  holds: (value: number) => Number.isFinite(value) && value >= 0,
+  complaint: "is not a finite number of at least 0"
+}
+
+/** The audiences that a token may have: those of the resource, or what the one choice says. */
+const acceptedAudiences = (accepted: AcceptedAudiences | undefined, resource: ProtectedResource["Type"]) =>
+  Either.gen(function* () {
+    if (accepted === undefined) return resource.audiences
+    const choice = yield* read.choice("acceptedAudiences", accepted, audienceChoices)
+    const option = `acceptedAudiences.${choice}`
+    if (choice === "dangerouslyAcceptAnyAudience") {
+      yield* read.name(option, accepted[choice])
+      return "any" as const
+    }
+    const audiences = yield* read.names(option, accepted[choice])
+    return choice === "insteadOfResource" ? audiences : ([...resource.audiences, ...audiences] as const)
+  })
+
+const audienceChoices = { besideResource: true, insteadOfResource: true, dangerouslyAcceptAnyAudience: true } as const
 
 const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
   const accepted = options.acceptedAudiences
@@ -204,6 +237,6 @@ const announce = (options: JwtOptions, resource: ProtectedResource["Type"]) => {
   const hint = options.registrationHint === undefined ? "" : ` (${options.registrationHint})`
   // A bare origin is accepted in two spellings, but an operator registers the one that is advertised.
   if (accepted === undefined) return Effect.logInfo(`Access tokens are accepted for aud=${resource.resource}${hint}`)
-  const audiences = quoted(audiencesOf(accepted, resource))
+  const audiences = quoted(accepted.insteadOfResource ?? [...resource.audiences, ...(accepted.besideResource ?? [])])
   return Effect.logInfo(`Access tokens are accepted for aud in ${audiences}; the resource is ${resource.resource}`)
 }

@@ -19,11 +19,16 @@ const authkit = Effect.map(
     network((url) => (url === `${domain}/oauth2/jwks` ? json({ keys: [jwk] }) : new Response(null, { status: 404 })))
 )
 
-/** Verifies a token of AuthKit behind this Layer. */
+/** Verifies a token of AuthKit, which has no `typ`, behind this Layer. */
 const verify = (overrides: Overrides = {}) =>
   Effect.gen(function* () {
     const claims = { iss: domain, aud: resource, ...overrides.claims }
-    const token = yield* mint({ algorithm: "RS256", ...overrides, claims })
+    const token = yield* mint({
+      algorithm: "RS256",
+      ...overrides,
+      header: { typ: undefined, ...overrides.header },
+      claims
+    })
     return yield* Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(token))
   })
 
@@ -42,14 +47,22 @@ describe("layer", () => {
     })
   )
 
-  it.effect.each(["at+jwt", "JWT", "application/at+jwt", "jwt"])("takes typ %s", (typ) =>
+  it.effect.each([undefined, "at+jwt", "JWT", "application/at+jwt", "jwt"])("takes typ %s", (typ) =>
     Effect.map(behind(verify({ header: { typ } })), ({ subject }) => expect(subject).toBe("user-1"))
   )
 
   const notIndicated =
     "either the client sent no resource parameter, or the URL is not registered as a resource indicator at the authorization server"
-  const typeMismatch = (actual?: string) =>
-    new TokenError.TypeMismatch({ expected: ["at+jwt", "JWT"], ...(actual !== undefined && { actual }) })
+  const typeMismatch = (actual?: string, hint?: string) =>
+    new TokenError.TypeMismatch({
+      expected: ["at+jwt", "JWT"],
+      ...(actual !== undefined && { actual }),
+      ...(hint !== undefined && { hint })
+    })
+  const nothingTells = (audience: string, cause: string) =>
+    `nothing tells it from an ID token (audience ${audience}, accessTokenClaims none): ${cause}`
+  const clientId = `a client id or name where a URL belongs; ${notIndicated}`
+  const idToken = { aud: "client_01", client_id: undefined, nonce: "nonce-1", at_hash: "hash", sid: "session_01" }
   const audienceMismatch = (actual: string, hint: string) =>
     new TokenError.AudienceMismatch({ expected: [resource], actual: [actual], hint })
   it.effect.each<{ what: string; given: Overrides; error: TokenError.TokenError }>([
@@ -57,20 +70,41 @@ describe("layer", () => {
     { what: "typ id-token", given: { header: { typ: "id-token" } }, error: typeMismatch("other") },
     { what: "typ logout+jwt", given: { header: { typ: "logout+jwt" } }, error: typeMismatch("logout+jwt") },
     { what: "typ dpop+jwt", given: { header: { typ: "dpop+jwt" } }, error: typeMismatch("dpop+jwt") },
-    { what: "no typ", given: { header: { typ: undefined } }, error: typeMismatch() },
+    { what: "typ id_token and our audience", given: { header: { typ: "id_token" } }, error: typeMismatch("id_token") },
+    { what: "typ null", given: { header: { typ: null } }, error: typeMismatch("other") },
+    {
+      what: "the form of an ID token",
+      given: { claims: idToken },
+      error: typeMismatch(undefined, nothingTells('"client_01"', clientId))
+    },
+    {
+      what: "the form of an ID token, and JWT",
+      given: { header: { typ: "JWT" }, claims: idToken },
+      error: typeMismatch("JWT", nothingTells('"client_01"', clientId))
+    },
+    {
+      what: "no audience",
+      given: { claims: { aud: undefined } },
+      error: typeMismatch(undefined, nothingTells("none", `the token names no audience; ${notIndicated}`))
+    },
+    {
+      what: "the base URL for its audience",
+      given: { claims: { aud: "https://your-server.com" } },
+      error: typeMismatch(undefined, nothingTells('"https://your-server.com"', "they differ only by the path"))
+    },
     {
       what: "ES256",
       given: { algorithm: "ES256" },
       error: new TokenError.AlgorithmNotAllowed({ expected: ["RS256"], actual: "ES256" })
     },
     {
-      what: "the client id for its audience",
-      given: { claims: { aud: "client_01" } },
-      error: audienceMismatch("client_01", `a client id or name where a URL belongs; ${notIndicated}`)
+      what: "at+jwt and the client id for its audience",
+      given: { header: { typ: "at+jwt" }, claims: { aud: "client_01" } },
+      error: audienceMismatch("client_01", clientId)
     },
     {
-      what: "the base URL for its audience",
-      given: { claims: { aud: "https://your-server.com" } },
+      what: "at+jwt and the base URL for its audience",
+      given: { header: { typ: "at+jwt" }, claims: { aud: "https://your-server.com" } },
       error: audienceMismatch("https://your-server.com", "they differ only by the path")
     },
     {
@@ -99,7 +133,22 @@ describe("layer", () => {
   ])("at path $path, takes aud $aud: $taken", ({ aud, path, taken }) =>
     Effect.gen(function* () {
       const verified = yield* Effect.either(behind(verify({ claims: { aud } }), { ...good, path }))
-      expect(verified).toMatchObject(taken ? { _tag: "Right" } : { _tag: "Left", left: { _tag: "AudienceMismatch" } })
+      expect(verified).toMatchObject(taken ? { _tag: "Right" } : { _tag: "Left", left: { _tag: "TypeMismatch" } })
+      const typed = yield* Effect.either(
+        behind(verify({ header: { typ: "at+jwt" }, claims: { aud } }), { ...good, path })
+      )
+      expect(typed).toMatchObject(taken ? { _tag: "Right" } : { _tag: "Left", left: { _tag: "AudienceMismatch" } })
+    })
+  )
+
+  it.effect("takes another audience of a token without typ only with a claim that ID tokens lack", () =>
+    Effect.gen(function* () {
+      const beside = { ...good, acceptedAudiences: { besideResource: ["client_01"] } } as const
+      const claims = { aud: "client_01", org_id: "org_01" }
+      expect((yield* Effect.flip(behind(verify({ claims }), beside)))._tag).toBe("TypeMismatch")
+      const told = { ...beside, accessTokenClaims: ["client_id"] }
+      expect((yield* behind(verify({ claims }), told)).subject).toBe("user-1")
+      expect((yield* Effect.flip(behind(verify({ claims: idToken }), told)))._tag).toBe("TypeMismatch")
     })
   )
 
@@ -160,6 +209,14 @@ describe("layer", () => {
     {
       given: { acceptedAudiences: { dangerouslyAcceptAnyAudience: " " } },
       error: ["acceptedAudiences.dangerouslyAcceptAnyAudience", " ", "is blank"]
+    },
+    {
+      given: { acceptedAudiences: { insteadOfResource: ["client_01"] } },
+      error: [
+        "acceptMissingType",
+        "true",
+        "takes no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that tells an access token from an ID token"
+      ]
     }
   ])("refuses $given when it is built", ({ error, given }) =>
     Effect.gen(function* () {

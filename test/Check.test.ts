@@ -51,21 +51,126 @@ describe("tokenType", () => {
   )
 })
 
-describe("what was not configured", () => {
-  it.effect("is not the issuer, or the audience, of a token without one", () =>
+describe("accessTokenType", () => {
+  const resource = { audiences: ["https://api.example/mcp"] } as const
+  const ours = resource.audiences[0]
+  const claims = ["cid", { name: "token_use", values: ["access", 1] }] as const
+  const told = { cid: "c", token_use: "access" }
+  const notIndicated =
+    "either the client sent no resource parameter, or the URL is not registered as a resource indicator at the authorization server"
+  const clientId = `a client id or name where a URL belongs; ${notIndicated}`
+  const types = ["at+jwt", "JWT"] as const
+
+  it.effect.each<{
+    what: string
+    type?: unknown
+    claims?: Jwt.Claims
+    options?: Partial<Check.AccessTokenTypeOptions>
+  }>([
+    { what: "at+jwt, whatever its audience", type: "at+jwt", claims: { aud: "client-1" } },
+    { what: "no typ and the resource in aud", claims: { aud: ours } },
+    { what: "no typ and the resource in a list", claims: { aud: ["client-1", ours] } },
+    { what: "JWT and the resource in aud", type: "JWT", claims: { aud: ours } },
+    { what: "application/jwt and the resource in aud", type: "Application/jwt", claims: { aud: ours } },
+    { what: "no typ and the claims", claims: { aud: "client-1", ...told }, options: { accessTokenClaims: claims } },
+    { what: "JWT and the claims, without aud", type: "JWT", claims: told, options: { accessTokenClaims: claims } },
+    { what: "a value of another type", claims: { cid: "c", token_use: 1 }, options: { accessTokenClaims: claims } },
+    { what: "no claim where aud tells", claims: { aud: ours }, options: { accessTokenClaims: claims } }
+  ])("takes $what", ({ claims, options, type }) =>
     Effect.gen(function* () {
-      const unset = undefined as never
-      expect(yield* outcome(Check.issuer(unset), withClaims({}))).toEqual(new IssuerMismatch({ expected: "undefined" }))
-      expect(yield* outcome(Check.audience({ audiences: [unset] }), withClaims({}))).toMatchObject({
-        _tag: "AudienceMismatch",
-        expected: [],
-        actual: []
-      })
-      expect(yield* outcome(Check.audience({ audiences: [unset] }), withClaims({ aud: "a" }))).toMatchObject({
-        _tag: "AudienceMismatch",
-        expected: [],
-        actual: ["a"]
-      })
+      const check = Check.accessTokenType({ resource, tokenTypes: types, acceptMissingType: true, ...options })
+      expect(yield* outcome(check, { ...withClaims(claims ?? {}), type })).toBeUndefined()
+    })
+  )
+
+  const nothing = (shown: string, cause?: string) =>
+    `nothing tells it from an ID token (${shown})${cause === undefined ? "" : `: ${cause}`}`
+  it.effect.each<{
+    what: string
+    type?: unknown
+    claims?: Jwt.Claims
+    options?: Partial<Check.AccessTokenTypeOptions>
+    actual?: string
+    hint?: string
+  }>([
+    {
+      what: "no typ and the client in aud",
+      claims: { aud: "client-1" },
+      hint: nothing('audience "client-1", accessTokenClaims none', clientId)
+    },
+    {
+      what: "JWT and the client in aud",
+      type: "JWT",
+      claims: { aud: "client-1" },
+      actual: "JWT",
+      hint: nothing('audience "client-1", accessTokenClaims none', clientId)
+    },
+    {
+      what: "no typ and no aud",
+      hint: nothing("audience none, accessTokenClaims none", `the token names no audience; ${notIndicated}`)
+    },
+    {
+      what: "no typ and a slip in aud",
+      claims: { aud: `${ours}/` },
+      hint: nothing(`audience "${ours}/", accessTokenClaims none`, "they differ only by a trailing slash")
+    },
+    {
+      what: "a list with a member that is no string",
+      claims: { aud: [ours, 1] },
+      hint: nothing(`audience "${ours}", "(number)", accessTokenClaims none`)
+    },
+    {
+      what: "one claim of two",
+      claims: { aud: "client-1", cid: "c" },
+      options: { accessTokenClaims: claims },
+      hint: nothing('audience "client-1", claim token_use is missing', clientId)
+    },
+    {
+      what: "a value that ID tokens have",
+      claims: { aud: "client-1", cid: "c", token_use: "id" },
+      options: { accessTokenClaims: claims },
+      hint: nothing('audience "client-1", claim token_use is not one of "access", "1"', clientId)
+    },
+    {
+      what: "a list that holds the value",
+      claims: { aud: "client-1", cid: "c", token_use: ["access"] },
+      options: { accessTokenClaims: claims },
+      hint: nothing('audience "client-1", claim token_use is not one of "access", "1"', clientId)
+    },
+    { what: "no typ unless it is said", claims: { aud: ours }, options: { acceptMissingType: false } },
+    {
+      what: "JWT unless it is said",
+      type: "JWT",
+      claims: { aud: ours },
+      options: { tokenTypes: ["at+jwt"] },
+      actual: "JWT"
+    },
+    { what: "a typ of null", type: null, claims: { aud: ours }, actual: "other" },
+    { what: "an empty typ", type: "", claims: { aud: ours }, actual: "other" },
+    { what: "id_token", type: "id_token", claims: { aud: ours, ...told }, actual: "id_token" },
+    { what: "logout+jwt", type: "logout+jwt", claims: { aud: ours, ...told }, actual: "logout+jwt" }
+  ])("refuses $what", ({ actual, claims, hint, options, type }) =>
+    Effect.gen(function* () {
+      const check = Check.accessTokenType({ resource, tokenTypes: types, acceptMissingType: true, ...options })
+      expect(yield* outcome(check, { ...withClaims(claims ?? {}), type })).toEqual(
+        new TypeMismatch({
+          expected: options?.tokenTypes ?? types,
+          ...(actual !== undefined && { actual }),
+          ...(hint !== undefined && { hint })
+        })
+      )
+    })
+  )
+
+  it.effect("takes at+jwt alone by default", () =>
+    Effect.gen(function* () {
+      const check = Check.accessTokenType({ resource })
+      expect(yield* outcome(check, withClaims({}))).toBeUndefined()
+      for (const type of [undefined, "JWT"]) {
+        expect(yield* outcome(check, { ...withClaims({ aud: ours }), type })).toEqual(
+          new TypeMismatch({ expected: ["at+jwt"], ...(type !== undefined && { actual: type }) })
+        )
+      }
     })
   )
 })
@@ -223,6 +328,24 @@ describe("requiredClaims", () => {
       expect(yield* outcome(check, withClaims({ org_id: null, sid: "s" }))).toEqual(missing("org_id"))
     })
   )
+
+  it.effect.each<{ value: unknown; reason?: string }>([
+    { value: "access" },
+    { value: 2 },
+    { value: true },
+    { value: undefined, reason: "is missing" },
+    { value: null, reason: "is missing" },
+    ...["id", "Access", "access ", "", "2", 1, false, "true", ["access"], { access: true }].map((value) => ({
+      value,
+      reason: 'is not one of "access", "2", "true"'
+    }))
+  ])("judges $value by the values it may have, and shows it in no error", ({ reason, value }) =>
+    Effect.gen(function* () {
+      const check = Check.requiredClaims(["sid", { name: "token_use", values: ["access", 2, true] }])
+      const error = reason === undefined ? undefined : new ClaimInvalid({ claim: "token_use", reason })
+      expect(yield* outcome(check, withClaims({ sid: "s", token_use: value }))).toEqual(error)
+    })
+  )
 })
 
 describe("rfc9068Claims", () => {
@@ -259,7 +382,8 @@ describe("scopes", () => {
     { scope: " mcp:tools  mcp:read " },
     { scp: "mcp:tools mcp:read" },
     { scp: ["mcp:tools", "mcp:read"] },
-    { scope: "", scp: required }
+    { scope: "", scp: required },
+    { scope: required }
   ])("takes %j", (claims) => Effect.map(outcome(check, withClaims(claims)), (error) => expect(error).toBeUndefined()))
 
   it.effect.each<[Jwt.Claims, ReadonlyArray<string>]>([
@@ -270,7 +394,9 @@ describe("scopes", () => {
     [{ scope: "mcp:tools\tmcp:read" }, ["mcp:tools\\u0009mcp:read"]],
     [{ scope: "mcp:tools,mcp:read" }, ["mcp:tools,mcp:read"]],
     [{ scope: "mcp:tools:x mcp:readers" }, ["mcp:tools:x", "mcp:readers"]],
-    [{ scope: required }, []],
+    [{ scope: [required.join(" ")] }, []],
+    [{ scp: [required.join(" ")] }, []],
+    [{ scope: [required] }, []],
     [{ scope: 1 }, []],
     [{ scp: [required] }, []],
     [{ scp: { 0: "mcp:tools", 1: "mcp:read" } }, []]

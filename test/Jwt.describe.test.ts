@@ -48,12 +48,20 @@ describe("describe", () => {
     })
   )
 
+  it.effect("shows alg and kid of a token over the default limit, as long as the highest allows it", () =>
+    Effect.gen(function* () {
+      const text = `${encode('{"alg":"ES256","kid":"k1"}')}.${"A".repeat(Jwt.defaultMaxTokenLength)}.AA`
+      const shown = { tokenLength: text.length, algorithm: "ES256", keyId: "k1" }
+      expect(yield* Jwt.describe(Redacted.make(text))).toStrictEqual(shown)
+    })
+  )
+
   it.effect.each<[string, string]>([
     ["an opaque token", "secret"],
     ["nothing", ""],
     ["a token of hostile text", `${hostile}.${hostile}.${hostile}`],
     ["a header that is no object", "W10.e30.AA"],
-    ["an oversized token", `${encode('{"alg":"ES256"}')}.${"A".repeat(Jwt.maxLength)}.AA`]
+    ["an oversized token", `${encode('{"alg":"ES256"}')}.${"A".repeat(Jwt.highestMaxTokenLength)}.AA`]
   ])("shows only the length of %s", ([, text]) =>
     Effect.map(Jwt.describe(Redacted.make(text)), (shown) => expect(shown).toEqual({ tokenLength: text.length }))
   )
@@ -65,12 +73,19 @@ describe("scopes", () => {
     [{ scope: "  a   a b " }, ["a", "b"]],
     [{ scp: "a b" }, ["a", "b"]],
     [{ scp: ["a", "b"] }, ["a", "b"]],
-    [{ scp: ["a b", "c", 1, null, ["d"]] }, ["a", "b", "c"]],
+    [{ scp: ["a b", "c", 1, null, ["d"], "", " ", "e "] }, ["c"]],
+    [{ scope: ["a", "b"] }, ["a", "b"]],
+    [{ scope: ["a b", "c", 1, null, ["d"], "", " ", "e "] }, ["c"]],
     [{ scope: "a", scp: ["b"] }, ["a"]],
     [{ scope: "", scp: ["b"] }, ["b"]],
     [{ scope: " ", scp: ["b"] }, ["b"]],
     [{ scope: null, scp: ["b"] }, ["b"]],
-    [{ scope: ["a"], scp: ["b"] }, []],
+    [{ scope: ["a"], scp: ["b"] }, ["a"]],
+    [{ scope: [], scp: ["b"] }, ["b"]],
+    [{ scope: ["a b"], scp: ["b"] }, []],
+    [{ scope: 1, scp: ["b"] }, []],
+    [{ scope: { 0: "a" }, scp: ["b"] }, []],
+    [{ scope: "", scp: "b c" }, ["b", "c"]],
     [{ scope: "a,b" }, ["a,b"]],
     [{ scope: "a\tb\nc" }, ["a\tb\nc"]],
     [{ scope: 1 }, []],

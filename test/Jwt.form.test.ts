@@ -16,11 +16,11 @@ const { AlgorithmNotAllowed, CriticalHeaderUnsupported, SignatureInvalid, TokenM
 const encode = jose.base64url.encode
 const decode = jose.base64url.decode
 
-const verify = (token: string) =>
+const verify = (token: string, options?: Jwt.VerifyOptions) =>
   Effect.gen(function* () {
     const keys = yield* Effect.promise(() => Promise.all(["ES256", "RS256", "PS256", "EdDSA"].map(keyFor)))
     const keySet = KeySet.layerLocal({ jwks: { keys: keys.map(({ jwk }) => jwk) } })
-    return yield* Effect.provide(Jwt.verify(Redacted.make(token)), keySet)
+    return yield* Effect.provide(Jwt.verify(Redacted.make(token), options), keySet)
   })
 
 const headerOf = (key: Key, more: object = {}) =>
@@ -56,7 +56,7 @@ const refuses = (error: TokenError.TokenError, rows: Rows) => {
   for (const [what, make] of rows) {
     it.effect(`refuses ${what}`, () =>
       Effect.promise(async () => make()).pipe(
-        Effect.flatMap(verify),
+        Effect.flatMap((token) => verify(token)),
         Effect.flip,
         Effect.map((actual) => expect(actual).toEqual(error))
       )
@@ -68,7 +68,7 @@ const takes = (rows: ReadonlyArray<readonly [...Rows[number], sub?: string]>) =>
   for (const [what, make, sub = "user-1"] of rows) {
     it.effect(`takes ${what}`, () =>
       Effect.promise(async () => make()).pipe(
-        Effect.flatMap(verify),
+        Effect.flatMap((token) => verify(token)),
         Effect.map(({ claims }) => expect(claims["sub"]).toBe(sub))
       )
     )
@@ -89,7 +89,7 @@ describe("the segments of a token", () => {
   refuses(malformed("the token has more than three segments"), [
     ["a JWE, without deriving its key", () => `${encode('{"alg":"PBES2-HS256+A128KW","p2c":2e9}')}.AA.AA.AA.AA`],
     ["four segments", async () => `${await good()}.AA`],
-    ["nothing but dots", () => ".".repeat(Jwt.maxLength)]
+    ["nothing but dots", () => ".".repeat(Jwt.defaultMaxTokenLength)]
   ])
   refuses(malformed("a segment of the token is not canonical base64url"), [
     ["an empty header", async () => (await good()).replace(/^[^.]+/, "")],
@@ -138,6 +138,20 @@ describe("the segments of a token", () => {
   takes([
     ["a token just below the limit", () => signed({}, JSON.stringify({ sub: "user-1", pad: "x".repeat(12_050) }))]
   ])
+})
+
+describe("maxTokenLength", () => {
+  const long = (bytes: number) => signed({}, JSON.stringify({ sub: "user-1", pad: "x".repeat(bytes) }))
+  it.effect("lets a pipeline of one's own take longer tokens, and shorter ones alone", () =>
+    Effect.gen(function* () {
+      const token = yield* Effect.promise(() => long(48_000))
+      expect((yield* verify(token, { maxTokenLength: 65_536 })).claims["pad"]).toHaveLength(48_000)
+      expect(yield* Effect.flip(verify(token, { maxTokenLength: token.length - 1 }))).toEqual(
+        malformed(`the token is longer than ${token.length - 1} characters`)
+      )
+      expect((yield* verify(token, { maxTokenLength: token.length })).claims["sub"]).toBe("user-1")
+    })
+  )
 })
 
 describe("the header and the payload", () => {

@@ -51,14 +51,14 @@ describe("covers", () => {
 
 describe("make", () => {
   it.effect.each([
-    [{ "two words": ["a"] }, "two words"],
-    [{ a: ["b", 'quo"te'] }, 'quo"te'],
-    [{ a: [""] }, ""]
-  ])("refuses %j", ([implications, value]) =>
+    [{ "two words": ["a"] }, "two words", "scopeHierarchy"],
+    [{ a: ["b", 'quo"te'] }, 'quo"te', "scopeHierarchy.a"],
+    [{ a: [""] }, "", "scopeHierarchy.a"]
+  ])("refuses %j", ([implications, value, option]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(ScopeHierarchy.make(implications as ScopeHierarchy.Implications))
       expect([error.option, error.reason]).toEqual([
-        "scopeHierarchy",
+        option,
         "is not a scope (printable ASCII, no space, quote, backslash)"
       ])
       expect(error.message).toContain((value as string).replace('"', "\\u0022"))
@@ -136,7 +136,7 @@ describe("a resource with a hierarchy", () => {
       const { scopeHierarchy } = yield* read(["IMPLIES.admin", "write,audit"], ["IMPLIES.write", "read"])
       expect(scopeHierarchy).toEqual(yield* notes)
       const error = yield* Effect.flip(read(["IMPLIES.admin", "two words"]))
-      expect(String(error)).toContain('scopeHierarchy "two words": is not a scope')
+      expect(String(error)).toContain('scopeHierarchy.admin "two words": is not a scope')
     })
   )
 })

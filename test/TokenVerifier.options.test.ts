@@ -8,14 +8,14 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import type { AccessToken } from "../src/AccessToken.ts"
 import * as ConfigurationError from "../src/ConfigurationError.ts"
 import * as KeySet from "../src/KeySet.ts"
 import * as ProtectedResource from "../src/ProtectedResource.ts"
 import * as TokenError from "../src/TokenError.ts"
 import * as TokenVerifier from "../src/TokenVerifier.ts"
-import { issuer, keyFor, mint, resource } from "./support/issuer.ts"
+import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
 import { captureLogs } from "./support/logs.ts"
 
 const keys = Layer.unwrapEffect(
@@ -169,7 +169,23 @@ describe("layerJwt", () => {
     {
       what: "no token type",
       options: { tokenTypes: [] as unknown as readonly [string] },
-      error: ["tokenTypes", "", "accepts none"]
+      error: ["tokenTypes", "", "is empty"]
+    },
+    ...(
+      [{ acceptMissingType: true }, { tokenTypes: ["JWT"] }, { tokenTypes: ["at+jwt", "application/jwt"] }] as const
+    ).map((options) => ({
+      what: `${JSON.stringify(options)} that no token could meet`,
+      options: { ...options, acceptedAudiences: { insteadOfResource: ["client_01"] } } as const,
+      error: [
+        "acceptMissingType" in options ? "acceptMissingType" : "tokenTypes",
+        "acceptMissingType" in options ? "true" : options.tokenTypes[options.tokenTypes.length - 1]!,
+        "takes no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that tells an access token from an ID token"
+      ] as const
+    })),
+    {
+      what: "a clockTolerance below zero",
+      options: { clockTolerance: -1 },
+      error: ["clockTolerance", "-1", "is not a time of at most 5 minutes"]
     },
     {
       what: "a clockTolerance that is none",
@@ -201,6 +217,125 @@ describe("layerJwt", () => {
       expect(yield* Effect.flip(built)).toEqual(ConfigurationError.make(...error))
       expect(logs.lines).toEqual([])
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("tokens whose typ does not tell their kind", () => {
+  const untyped = { tokenTypes: ["at+jwt", "JWT"], acceptMissingType: true } as const
+  const claims = ["cid"] as const
+  const client = { aud: "client_01" }
+
+  const verdict = (options: Partial<TokenVerifier.JwtOptions>, overrides: Overrides) =>
+    mint(overrides).pipe(
+      Effect.flatMap((token) => Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(token))),
+      Effect.match({
+        onSuccess: () => "accepted",
+        onFailure: (error) => (error._tag === "ClaimInvalid" ? `${error.claim} ${error.reason}` : error._tag)
+      }),
+      Effect.provide(layer(options))
+    )
+
+  const beside = { besideResource: ["client_01"] } as const
+  const instead = { insteadOfResource: ["client_01"] } as const
+  const any = { dangerouslyAcceptAnyAudience: "one server" }
+  const value = { name: "token_use", values: ["access"] } as const
+  const none = { typ: undefined }
+  const jwt = { typ: "JWT" }
+  it.effect.each<{ options: Partial<TokenVerifier.JwtOptions>; given: Overrides; expected: string }>([
+    { options: {}, given: { header: none }, expected: "TypeMismatch" },
+    { options: untyped, given: { header: none }, expected: "accepted" },
+    { options: untyped, given: { header: jwt }, expected: "accepted" },
+    { options: untyped, given: { header: none, claims: client }, expected: "TypeMismatch" },
+    { options: { acceptMissingType: true }, given: { header: jwt }, expected: "TypeMismatch" },
+    { options: { tokenTypes: ["JWT"] }, given: { header: none }, expected: "TypeMismatch" },
+    {
+      options: { ...untyped, acceptedAudiences: beside },
+      given: { header: none, claims: client },
+      expected: "TypeMismatch"
+    },
+    { options: { ...untyped, acceptedAudiences: beside }, given: { header: none }, expected: "accepted" },
+    { options: { ...untyped, acceptedAudiences: beside }, given: { claims: client }, expected: "accepted" },
+    {
+      options: { ...untyped, acceptedAudiences: any },
+      given: { header: none, claims: client },
+      expected: "TypeMismatch"
+    },
+    { options: { ...untyped, acceptedAudiences: any }, given: { claims: client }, expected: "accepted" },
+    {
+      options: { ...untyped, acceptedAudiences: beside, accessTokenClaims: claims },
+      given: { header: none, claims: { ...client, cid: "c" } },
+      expected: "accepted"
+    },
+    {
+      options: { ...untyped, acceptedAudiences: instead, accessTokenClaims: claims },
+      given: { header: jwt, claims: { ...client, cid: "c" } },
+      expected: "accepted"
+    },
+    {
+      options: { ...untyped, acceptedAudiences: any, accessTokenClaims: [value] },
+      given: { header: none, claims: { aud: undefined, token_use: "access" } },
+      expected: "accepted"
+    },
+    {
+      options: { ...untyped, acceptedAudiences: any, accessTokenClaims: [value] },
+      given: { header: none, claims: { ...client, token_use: "id" } },
+      expected: "TypeMismatch"
+    },
+    // What an access token must have it must have also where its type or its audience tells it.
+    {
+      options: { ...untyped, accessTokenClaims: [value] },
+      given: { header: none, claims: { token_use: "id" } },
+      expected: 'token_use is not one of "access"'
+    },
+    { options: { accessTokenClaims: claims }, given: {}, expected: "cid is missing" },
+    // A claim that ID tokens have, too, tells nothing.
+    {
+      options: { ...untyped, acceptedAudiences: beside, requiredClaims: [value] },
+      given: { header: none, claims: { ...client, token_use: "access" } },
+      expected: "TypeMismatch"
+    },
+    { options: { requiredClaims: ["sub", value] }, given: { claims: { token_use: "access" } }, expected: "accepted" },
+    {
+      options: { requiredClaims: ["sub", value] },
+      given: { claims: { token_use: "id" } },
+      expected: 'token_use is not one of "access"'
+    },
+    { options: { requiredClaims: [value] }, given: {}, expected: "token_use is missing" },
+    {
+      options: { ...untyped, acceptedAudiences: { insteadOfResource: [resource, "client_01"] } },
+      given: { header: none },
+      expected: "accepted"
+    }
+  ])("$options of $given: $expected", ({ expected, given, options }) =>
+    Effect.map(verdict(options, given), (actual) => expect(actual).toBe(expected))
+  )
+})
+
+describe("maxTokenLength", () => {
+  const padded = (length: number) =>
+    Effect.map(mint({ claims: { pad: "" } }), Redacted.value).pipe(
+      Effect.flatMap((empty) => {
+        const pad = Math.floor(((length - empty.length) * 3) / 4)
+        return mint({ claims: { pad: "x".repeat(pad) } })
+      })
+    )
+  const verdict = (length: number, options: Partial<TokenVerifier.JwtOptions>) =>
+    Effect.gen(function* () {
+      const token = yield* padded(length)
+      const { verify } = yield* TokenVerifier.TokenVerifier
+      return yield* Effect.match(verify(token), { onSuccess: () => "accepted", onFailure: ({ message }) => message })
+    }).pipe(Effect.provide(layer(options)))
+  const longer = (than: number) => `the token is longer than ${than} characters`
+
+  it.effect.each<{ length: number; maxTokenLength?: number; expected: string }>([
+    { length: 16_380, expected: "accepted" },
+    { length: 16_390, expected: longer(16_384) },
+    { length: 16_390, maxTokenLength: 17_000, expected: "accepted" },
+    { length: 65_530, maxTokenLength: 65_536, expected: "accepted" },
+    { length: 65_542, maxTokenLength: 65_536, expected: longer(65_536) },
+    { length: 1_010, maxTokenLength: 1_000, expected: longer(1_000) }
+  ])("of $maxTokenLength: a token of about $length characters is $expected", ({ expected, length, maxTokenLength }) =>
+    Effect.map(verdict(length, { maxTokenLength }), (actual) => expect(actual).toBe(expected))
   )
 })
 

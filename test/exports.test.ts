@@ -36,9 +36,10 @@ const exported: Readonly<Record<string, string>> = {
   BearerAuthRpc: "Protected, Tag, add, layer, type TagClass",
   BearerAuthWeb: "make, type Guard, type Handler",
   Challenge: "make, type Challenge",
-  Check: "audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type Check",
+  Check:
+    "accessTokenType, audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type AccessTokenTypeOptions, type Check, type ClaimValue, type RequiredClaim",
   ConfigurationError: "ConfigurationError, make",
-  Jwt: "describe, maxLength, scopes, type Claims, type Description, type Jwt, type Refusal, type Verified, verify, verifyWith",
+  Jwt: "defaultMaxTokenLength, describe, highestMaxTokenLength, scopes, type Claims, type Description, type Jwt, type Refusal, type Verified, type VerifyOptions, verify, verifyWith",
   KeySet:
     "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
   ProtectedResource:

@@ -8,7 +8,7 @@ import { type Import, imports, importsOf, names } from "./support/modules.ts"
 const order = [
   ["ConfigurationError", "ResourceUrl", "internal"],
   ["ScopeHierarchy", "TokenError"],
-  ["internal/credentials"],
+  ["internal/credentials", "internal/scopeMissing"],
   ["ProtectedResource"],
   ["AuthorizationServer"],
   ["KeySet"],

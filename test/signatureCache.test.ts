@@ -149,6 +149,23 @@ describe("the signature of a token that comes again", () => {
     })
   )
 
+  it.effect("is judged also where the limit of stacks cannot be changed, as where Error is frozen", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* keysOf(node, yield* good)
+      const tokens = [yield* mint(), yield* mint({ header: { kid: 1 } })]
+      const verdicts = yield* Effect.acquireUseRelease(
+        Effect.sync(() => {
+          const before = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")!
+          Object.defineProperty(Error, "stackTraceLimit", { writable: false })
+          return before
+        }),
+        () => Effect.forEach(tokens, verdict),
+        (before) => Effect.sync(() => Object.defineProperty(Error, "stackTraceLimit", before))
+      ).pipe(Effect.provide(verifierOf(layer)))
+      expect(verdicts).toEqual(["accepted", "TokenMalformed"])
+    })
+  )
+
   it.effect("is counted as known or not, each time that it is asked for", () =>
     Effect.gen(function* () {
       const { layer } = yield* keysOf(node, yield* good)
@@ -208,14 +225,13 @@ describe("the signature of a token that comes again", () => {
             { list: [1] },
             ["mcp:tools"]
           ])
-          // The first time it is this request's alone.
-          if (request === 0) continue
           expect(() => (received.subject = "root")).toThrow(TypeError)
           expect(() => (claims.sub = "root")).toThrow(TypeError)
           expect(() => claims.nested.list.push(2)).toThrow(TypeError)
           for (const method of ["add", "delete", "clear"] as const) {
             expect(() => (received.scopes as Set<string>)[method]("admin")).toThrow("cannot be changed")
           }
+          expect(() => Object.assign(received.scopes, { has: () => true })).toThrow(TypeError)
         }
       }).pipe(Effect.provide(verifierOf(layer)))
     })

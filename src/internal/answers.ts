@@ -49,7 +49,11 @@ export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = {
   CriticalHeaderUnsupported: refusal("Info", "The access token needs an unsupported extension", "any `crit`"),
   KeyNotFound: refusal("Info", "The access token is signed with an unknown key", "no usable key of the issuer fits"),
   SignatureInvalid: refusal("Info", "The signature of the access token is invalid", "the signature does not verify"),
-  TypeMismatch: refusal("Warning", "The token is not an access token", "`typ` is not an access token's"),
+  TypeMismatch: refusal(
+    "Warning",
+    "The token is not an access token",
+    "`typ`, or what takes its place, is not an access token's"
+  ),
   IssuerMismatch: refusal("Warning", "The access token is from another issuer", "`iss` is not the configured issuer"),
   AudienceMismatch: refusal("Warning", "The access token is for another resource", "`aud` does not name this resource"),
   // Tokens expire all day long and clients refresh them: ordinary rotation, so deliberately quieter than a mismatch.
@@ -58,7 +62,7 @@ export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = {
   ClaimInvalid: refusal(
     "Warning",
     "A claim of the access token is missing or invalid",
-    "a required claim is missing, or of a wrong type"
+    "a claim is missing, of a wrong type or of a wrong value"
   ),
   BindingMismatch: refusal(
     "Warning",

@@ -1,9 +1,11 @@
 import { decodeText } from "#signature"
 import { parseObject } from "./json.ts"
-import { maxLength } from "./maxLength.ts"
 
-/** Header and payload of a token, or what is wrong with its form. */
-export const split = (token: string): { readonly header: string; readonly payload: string } | string => {
+/** Header and payload of a token of at most `maxLength` characters, or what is wrong with its form. */
+export const split = (
+  token: string,
+  maxLength: number
+): { readonly header: string; readonly payload: string } | string => {
   if (token.length > maxLength) return `the token is longer than ${maxLength} characters`
   const first = token.indexOf(".")
   // Without a first there is no second: it is looked for from the start then.

@@ -31,8 +31,8 @@ export const declaring = (
   needed: Needed
 ): Effect.Effect<Registry, ConfigurationError.ConfigurationError> =>
   Effect.gen(function* () {
-    const named = "tools" in needed ? [...needed.tools.values()].flat() : needed.others
-    const scopes = yield* scopeList("BearerAuthMcp scopes", named)
+    const lists = "tools" in needed ? [...needed.tools.values()] : [needed.others]
+    const scopes = (yield* Effect.forEach(lists, (list) => scopeList("BearerAuthMcp scopes", list))).flat()
     if (scopes.length === 0) return registry
     const shadow = shadows.get(registry)
     if (shadow !== undefined)

@@ -5,7 +5,7 @@ import { isUtf8 } from "node:buffer"
 import { constants, createPublicKey, createVerify, type JsonWebKeyInput, type KeyObject, verify } from "node:crypto"
 import type { VerificationKey } from "../KeySet.ts"
 import type { Algorithm } from "./jwk.ts"
-import { maxLength } from "./maxLength.ts"
+import { highestMaxTokenLength } from "./maxLength.ts"
 
 /** The bytes of base64url; the caller has checked the alphabet. */
 export const decodeBase64Url = (segment: string): Uint8Array => Buffer.from(segment, "base64url")
@@ -19,7 +19,7 @@ export const decodeText = (segment: string): string | undefined => {
 }
 
 /** For what is read at once, so that no token costs a buffer. No token is longer. */
-const scratch = Buffer.alloc(maxLength)
+const scratch = Buffer.alloc(highestMaxTokenLength)
 
 /** Prepares a public JWK for one algorithm. Rejects what cannot be imported, such as a point off its curve. */
 export const importKey = async (jwk: object, algorithm: Algorithm): Promise<VerificationKey["verify"]> => {

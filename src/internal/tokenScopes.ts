@@ -1,15 +1,25 @@
 import type { Claims } from "../Jwt.ts"
 
 /**
- * The scopes of a token: `scope` (space-separated), or where that is missing or empty `scp` (a string or a list of them).
- * A claim of another type grants nothing.
+ * The scopes of a token: those of `scope`, or where that is missing or empty those of `scp`. Each is a space-separated string
+ * or a list of strings.
+ *
+ * A claim of another type grants nothing, and nor does a member of a list that has a space in it: it is one name to its
+ * issuer, and must not become two here.
  */
 export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
-  const isEmpty = scope === undefined || scope === null || (typeof scope === "string" && scope.trim() === "")
-  const chosen: unknown = isEmpty ? scp : scope
-  const list = Array.isArray(chosen) && isEmpty ? chosen.filter((one) => typeof one === "string").join(" ") : chosen
-  return granted(typeof list === "string" ? list : "")
+  const chosen = isEmpty(scope) ? scp : scope
+  if (typeof chosen === "string") return granted(chosen)
+  return granted(Array.isArray(chosen) ? chosen.filter(isOneName).join(" ") : "")
 }
+
+const isEmpty = (claim: unknown): boolean =>
+  claim === undefined ||
+  claim === null ||
+  (typeof claim === "string" && claim.trim() === "") ||
+  (Array.isArray(claim) && claim.length === 0)
+
+const isOneName = (member: unknown): boolean => typeof member === "string" && !member.includes(" ")
 
 /** The scopes that were read last: an issuer's tokens have few lists of them. */
 let lastGranted: { readonly list: string; readonly scopes: ReadonlySet<string> } | undefined
@@ -19,9 +29,9 @@ const granted = (list: string): ReadonlySet<string> => {
   return lastGranted.scopes
 }
 
-/** The names of a list, as a set that requests share: its methods do not let one grant the next a scope. */
+/** The names of a list, as a set that requests share: neither its methods nor new ones let one grant the next a scope. */
 const frozenSet = (list: string): ReadonlySet<string> =>
-  Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods)
+  Object.freeze(Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods))
 
 const frozen = {
   value: () => {

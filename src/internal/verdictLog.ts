@@ -5,6 +5,7 @@ import * as LogLevel from "effect/LogLevel"
 import type { AccessToken } from "../AccessToken.ts"
 import { answers, type TokenError } from "../TokenError.ts"
 import { isHarmless, printable, printableClaims } from "./printable.ts"
+import { noteOf } from "./scopeMissing.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -14,10 +15,15 @@ export const rejected = (
   request: Request,
   described: object,
   level: LogLevel.Literal = answers[error._tag].logLevel
-): Effect.Effect<void> =>
-  Effect.logWithLevel(LogLevel.fromLiteral(level), `Request rejected: ${error.message}`).pipe(
-    Effect.annotateLogs({ error: error._tag, ...described, ...requestId(request) })
-  )
+): Effect.Effect<void> => {
+  const note = noteOf(error)
+  const line = `Request rejected: ${error.message}${note === undefined ? "" : `: ${note}`}`
+  return Effect.annotateLogs(Effect.logWithLevel(LogLevel.fromLiteral(level), line), {
+    error: error._tag,
+    ...described,
+    ...requestId(request)
+  })
+}
 
 /** One line for an acceptance: whose token it was. At Debug, for it is about people; who does not ask for it pays nothing. */
 export const accepted = (token: AccessToken["Type"], request: Request): Effect.Effect<void> =>

@@ -83,6 +83,32 @@ export const audiences = () => {
   TokenVerifier.layerJwt({ issuer, acceptedAudiences: { dangerouslyAcceptAnyAudience: true } })
 }
 
+export const claims = () => {
+  TokenVerifier.layerJwt({ issuer, requiredClaims: ["sub", { name: "token_use", values: ["access", 1, true] }] })
+  AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl, accessTokenClaims: ["scope"], maxTokenLength: 32_768 })
+
+  // No value would be the right one.
+  // @ts-expect-error Source has 0 element(s) but target requires 1
+  TokenVerifier.layerJwt({ issuer, requiredClaims: [{ name: "token_use", values: [] }] })
+
+  // A text is a list of its letters.
+  // @ts-expect-error Type 'string' is not assignable
+  TokenVerifier.layerJwt({ issuer, requiredClaims: "sub" })
+
+  // What tells an access token of AuthKit by its type is known.
+  // @ts-expect-error 'acceptMissingType' does not exist
+  AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl, acceptMissingType: false })
+}
+
+export const keys = () => {
+  ResourceServer.layer({ issuer, baseUrl, keys: { jwksUri: "https://as.example/jwks" } })
+  ResourceServer.layer({ issuer, baseUrl, keys: { jwks } })
+
+  // One of the two would be ignored.
+  // @ts-expect-error not assignable
+  ResourceServer.layer({ issuer, baseUrl, keys: { jwksUri: "https://as.example/jwks", jwks } })
+}
+
 export const algorithms = () => {
   KeySet.layerLocal({ jwks, algorithms: ["RS256", "EdDSA"] })
 
