@@ -86,6 +86,7 @@ describe("src", () => {
       "BearerAuthMcp",
       "BearerAuthRpc",
       "ProtectedResource",
+      "internal/boundedBody",
       "internal/edge",
       "internal/mcpSdk",
       "internal/wellKnown"

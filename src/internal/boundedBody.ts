@@ -1,0 +1,188 @@
+/**
+ * One reader of request bodies: at most a given number of bytes, once, for all who ask.
+ */
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Multipart from "@effect/platform/Multipart"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as ConfigurationError from "../ConfigurationError.ts"
+
+/** A limit of a door: 1 MiB by default. Fails if it is no whole number of bytes above zero. */
+export const maxBodyBytes = (option = 1_048_576): Effect.Effect<number, ConfigurationError.ConfigurationError> =>
+  Number.isSafeInteger(option) && option > 0
+    ? Effect.succeed(option)
+    : ConfigurationError.make("maxBodyBytes", String(option), "is not a whole number of bytes above zero")
+
+/**
+ * A route whose handler reads at most `maxBytes` of its request's body. Beyond that the answer is 413, whatever the handler
+ * makes of the failure.
+ *
+ * Nothing is read before the handler asks, and nothing at all of a body whose `Content-Length` is above the limit. The body is
+ * held in memory, so that it can be read again and in every form. Bytes are counted as they arrive: a compressed
+ * body is not inflated. A body that the app read before this route is left as it is.
+ */
+export const bounded = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  maxBytes: number
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    if (isRead(request)) return handler
+    let exceeded = false
+    let reading: Promise<Uint8Array<ArrayBuffer>> | undefined
+    const bytes = Effect.tryPromise({
+      try: () => (reading ??= read(request, maxBytes)),
+      catch: (cause) => {
+        if (cause instanceof BodyTooLarge) exceeded = true
+        return new HttpServerError.RequestError({ request, reason: "Decode", cause })
+      }
+    })
+    const orTooLarge = <A extends Effect.Effect<HttpServerResponse.HttpServerResponse, E>>(answer: A) =>
+      exceeded ? Effect.succeed(closing(request, HttpServerResponse.empty({ status: 413 }))) : answer
+    return Effect.matchCauseEffect(
+      Effect.provideService(handler, HttpServerRequest.HttpServerRequest, withBody(request, bytes)),
+      {
+        onFailure: (cause) => orTooLarge(Effect.failCause(cause)),
+        onSuccess: (response) => orTooLarge(Effect.succeed(response))
+      }
+    )
+  })
+
+/**
+ * A response after which Node closes the connection if the request has a body that did not arrive yet. Node would otherwise
+ * read that body to its end.
+ */
+export const closing = (
+  { headers, source }: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse
+): HttpServerResponse.HttpServerResponse => {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0
+  return hasBody && isNode(source) && !source.complete && source.httpVersionMajor === 1
+    ? HttpServerResponse.setHeader(response, "connection", "close")
+    : response
+}
+
+/** The body has more bytes than the limit allows. */
+class BodyTooLarge extends Error {}
+
+/** `IncomingMessage` of Node, as far as it is used here. */
+interface NodeSource {
+  readonly complete: boolean
+  readonly httpVersionMajor: number
+  readonly destroyed: boolean
+  readonly readableDidRead: boolean
+  readonly pause: () => unknown
+  readonly on: (event: string, listener: (value: never) => void) => unknown
+  readonly off: (event: string, listener: (value: never) => void) => unknown
+}
+
+const isNode = (source: unknown): source is NodeSource => typeof Object(source).readableDidRead === "boolean"
+
+/** Somebody else has read the body, or has begun to. */
+const isRead = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
+  isNode(source) ? source.readableDidRead : Object(source).bodyUsed === true
+
+/** All bytes of the body. Rejects with `BodyTooLarge`, or with what broke the body off. */
+const read = async (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number
+): Promise<Uint8Array<ArrayBuffer>> => {
+  if (Number(request.headers["content-length"]) > maxBytes) throw new BodyTooLarge()
+  const { source } = request
+  const received = receive(maxBytes)
+  if (isNode(source)) await readNode(source, received)
+  else await readWeb(source instanceof Request ? source.body : Stream.toReadableStream(request.stream), received)
+  return received.all()
+}
+
+/** What has arrived. `add` throws `BodyTooLarge`. */
+const receive = (maxBytes: number) => {
+  const chunks: Array<Uint8Array> = []
+  let length = 0
+  return {
+    add: (chunk: Uint8Array): void => {
+      length += chunk.length
+      if (length > maxBytes) throw new BodyTooLarge()
+      chunks.push(chunk)
+    },
+    all: (): Uint8Array<ArrayBuffer> => {
+      const bytes = new Uint8Array(length)
+      let offset = 0
+      for (const chunk of chunks) {
+        bytes.set(chunk, offset)
+        offset += chunk.length
+      }
+      return bytes
+    }
+  }
+}
+
+type Received = ReturnType<typeof receive>
+
+/** Reads until the end or the limit. The platform's own reader would destroy the connection, and the answer with it. */
+const readNode = (source: NodeSource, received: Received): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const listeners = {
+      data: (chunk: Uint8Array) => {
+        try {
+          received.add(chunk)
+        } catch (error) {
+          source.pause()
+          stop(() => reject(error))
+        }
+      },
+      end: () => stop(resolve),
+      error: (error: Error) => stop(() => reject(error)),
+      close: () => stop(() => reject(new Error("the body broke off")))
+    }
+    const stop = (settle: () => void) => {
+      for (const [event, listener] of Object.entries(listeners)) source.off(event, listener)
+      settle()
+    }
+    for (const [event, listener] of Object.entries(listeners)) source.on(event, listener)
+    if (source.destroyed) listeners.close()
+  })
+
+const readWeb = async (body: ReadableStream<Uint8Array> | null, received: Received): Promise<void> => {
+  if (body === null) return
+  const reader = body.getReader()
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) received.add(next.value)
+  } catch (error) {
+    // Nobody waits for the other side to agree, nor minds if it does not.
+    reader.cancel().catch(() => undefined)
+    throw error
+  }
+}
+
+const decoder = new TextDecoder()
+
+/** The request, its body read from these bytes in every form. */
+const withBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  bytes: Effect.Effect<Uint8Array<ArrayBuffer>, HttpServerError.RequestError>
+): HttpServerRequest.HttpServerRequest => {
+  const malformed = (cause: unknown) => new HttpServerError.RequestError({ request, reason: "Decode", cause })
+  const text = Effect.map(bytes, (all) => decoder.decode(all))
+  const stream = Stream.fromEffect(bytes)
+  const multipartStream = () =>
+    Stream.mapError(stream, (cause) => new Multipart.MultipartError({ reason: "InternalError", cause })).pipe(
+      Stream.pipeThroughChannel(Multipart.makeChannel(request.headers))
+    )
+  return Object.create(request, {
+    text: { value: text },
+    json: {
+      value: Effect.tryMap(text, { try: (all): unknown => (all === "" ? null : JSON.parse(all)), catch: malformed })
+    },
+    urlParamsBody: { value: Effect.map(text, (all) => UrlParams.fromInput(new URLSearchParams(all))) },
+    arrayBuffer: { value: Effect.map(bytes, (all) => all.buffer) },
+    stream: { value: stream },
+    multipartStream: { get: multipartStream },
+    multipart: { get: () => Multipart.toPersisted(multipartStream()) },
+    modify: {
+      value: (options: Parameters<typeof request.modify>[0]) => withBody(request.modify(options), bytes)
+    }
+  }) as HttpServerRequest.HttpServerRequest
+}
