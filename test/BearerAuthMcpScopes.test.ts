@@ -302,7 +302,7 @@ describe("odd bodies", () => {
   ).map((text) => `"${text}"`)
   const request = members(
     member("jsonrpc", FastCheck.constant('"2.0"')),
-    member("id", FastCheck.constantFrom("1", "2", "0", "null", '"3"')),
+    member("id", FastCheck.constantFrom("1", "2", "0", "1.5", "null", "{}", '"3"', '"a"')),
     member("method", FastCheck.oneof({ weight: 9, arbitrary: method }, { weight: 1, arbitrary: odd })),
     member("params", params)
   )
@@ -320,9 +320,10 @@ describe("odd bodies", () => {
       members(member("ref", ref), member("argument", argument))
     )
   )
-  const whole = FastCheck.tuple(named, FastCheck.constantFrom('"id":1,', '"id":7,', "", '"method":"ping",')).map(
-    ([[name, given], first]) => `{${first}"method":"${name}" ,"params":${given}}`
-  )
+  const whole = FastCheck.tuple(
+    named,
+    FastCheck.constantFrom('"id":1,', '"id":7,', '"id":"a",', '"id":0,', "", '"id":1,"method":"ping",')
+  ).map(([[name, given], first]) => `{${first}"method":"${name}" ,"params":${given}}`)
   const space = FastCheck.constantFrom("", " ", "", "\n\t", "", "\r\n", "", "", "\ufeff")
   const entry = FastCheck.oneof(
     { weight: 9, arbitrary: whole },
@@ -355,7 +356,7 @@ describe("odd bodies", () => {
             FastCheck.asyncProperty(body, async (text) => {
               const poor = await Effect.runPromise(post(url, "read", text))
               expect(poor.ran.filter((name) => guarded.has(name))).toEqual([])
-              expect([200, 403, 500]).toContain(poor.status)
+              expect([200, 202, 400, 403]).toContain(poor.status)
               const rich = await Effect.runPromise(post(url, "read admin publish", text))
               expect(rich.status).not.toBe(403)
               if (poor.status === 403) refused++
@@ -411,11 +412,9 @@ describe("odd bodies", () => {
     Effect.gen(function* () {
       const { url } = yield* server()
       const deep = "[".repeat(200_000) + "]".repeat(200_000)
-      const huge = JSON.stringify({ ...call("change"), filler: "x".repeat(8 * 2 ** 20) })
-      const many = JSON.stringify([...Array.from({ length: 5000 }, () => message("ping", {}, 1)), call("change")])
-      expect(yield* post(url, "read", deep)).toMatchObject({ ran: [] })
-      expect(yield* post(url, "read", huge)).toMatchObject({ status: 403, ran: [] })
-      expect(yield* post(url, "read", many)).toMatchObject({ status: 403, ran: [] })
+      const large = JSON.stringify({ ...call("change"), filler: "x".repeat(1_000_000) })
+      expect(yield* post(url, "read", deep)).toMatchObject({ status: 200, ran: [] })
+      expect(yield* post(url, "read", large)).toMatchObject({ status: 403, ran: [] })
       expect(yield* post(url, "read", JSON.stringify(call("look")))).toMatchObject({ status: 200, ran: ["look"] })
     })
   )
