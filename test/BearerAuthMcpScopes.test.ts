@@ -490,6 +490,54 @@ describe("lists", () => {
     })
   )
 
+  it.scopedLive("hide resources and templates whatever the scheme of their URI is", () =>
+    Effect.gen(function* () {
+      const schemes = ["http", "https", "HTTPS", "file", "notes"]
+      const content = Effect.succeed("content")
+      const resources = schemes.flatMap((scheme) => [
+        McpServer.resource({ uri: `${scheme}://host/open`, name: `${scheme} open`, content }),
+        BearerAuthMcp.layerScopes("write")(
+          McpServer.registerResource({ uri: `${scheme}://host/shut`, name: `${scheme} shut`, content })
+        )
+      ])
+      const of = { content: () => content }
+      const templates = Layer.mergeAll(
+        McpServer.resource`http://host/open/${id}`({ ...of, name: "http open" }),
+        McpServer.resource`https://host/open/${id}`({ ...of, name: "https open" }),
+        McpServer.resource`notes://host/open/${id}`({ ...of, name: "notes open" }),
+        McpServer.registerResource`http://host/shut/${id}`({ ...of, name: "http shut" }).pipe(
+          BearerAuthMcp.layerScopes("write")
+        ),
+        McpServer.registerResource`https://host/shut/${id}`({ ...of, name: "https shut" }).pipe(
+          BearerAuthMcp.layerScopes("write")
+        ),
+        McpServer.registerResource`notes://host/shut/${id}/${id}`({ ...of, name: "notes shut" }).pipe(
+          BearerAuthMcp.layerScopes("write")
+        )
+      )
+      const { url } = yield* serve(
+        resources
+          .reduce((all, one) => Layer.merge(all, one), templates)
+          .pipe(
+            Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "test", version: "1.0.0", hideForbidden: true })),
+            Layer.provide(Auth)
+          )
+      )
+      const names = (state: string, of: ReadonlyArray<string>) => of.map((scheme) => `${scheme} ${state}`)
+      const own = ["http", "https", "notes"]
+      const poor = sorted(yield* listed(url, "read"))
+      expect([poor["resources"], poor["resourceTemplates"]]).toEqual([
+        names("open", schemes).sort(),
+        names("open", own).sort()
+      ])
+      const rich = sorted(yield* listed(url, "write"))
+      expect([rich["resources"], rich["resourceTemplates"]]).toEqual([
+        [...names("open", schemes), ...names("shut", schemes)].sort(),
+        [...names("open", own), ...names("shut", own)].sort()
+      ])
+    })
+  )
+
   it.scopedLive("are byte for byte the server's own where nothing is hidden", () =>
     Effect.gen(function* () {
       const open = yield* server()
