@@ -109,19 +109,20 @@ const door = (options: Options) =>
       const registry = yield* McpServer.McpServer
       const guarded = yield* mcpRegistry.guard(registry, resource.resource, McpServer.McpServer.make)
       const { authenticate, challenge, challengeHandler } = yield* BearerAuth.make()
-      const received = receive(guarded)
+      const asked = ask(guarded)
+      const askedScopes = Effect.match(asked, { onFailure: () => [], onSuccess: ({ scopes }) => scopes })
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
           const reject = (challenge: Challenge.Challenge) =>
             boundedBody.closing(request, BearerAuth.toResponse(challenge))
-          /** One challenge names all that the operation needs, whatever of it was found to be missing first. */
-          const rejectScopes = (error: ScopeMissing) => (scopes: ReadonlyArray<string>) =>
-            reject(Challenge.make(error, resource, scopes))
+          // One challenge names all that the operation needs, whatever of it was found to be missing first.
+          const rejectScopes = (error: ScopeMissing) =>
+            Effect.map(askedScopes, (scopes) => reject(Challenge.make(error, resource, scopes)))
           const answer = (token: Token) => {
             const authorized = Effect.provideService(handler, AccessToken.AccessToken, token)
             if (request.method !== "POST") return authorized
-            return Effect.matchEffect(received, {
+            return Effect.matchEffect(asked, {
               onFailure: Effect.succeed<Response>,
               onSuccess: ({ message, scopes }) =>
                 Effect.matchEffect(AccessToken.withScopes(token, scopes), {
@@ -136,13 +137,7 @@ const door = (options: Options) =>
           return Effect.matchEffect(authenticate(request), {
             onFailure: (error) =>
               error._tag === "ScopeMissing"
-                ? boundedBody.bounded(
-                    Effect.match(received, {
-                      onFailure: () => rejectScopes(error)([]),
-                      onSuccess: ({ scopes }) => rejectScopes(error)(scopes)
-                    }),
-                    maxBodyBytes
-                  )
+                ? boundedBody.bounded(rejectScopes(error), maxBodyBytes)
                 : Effect.succeed(reject(challenge(error))),
             onSuccess: (token) => boundedBody.bounded(answer(token), maxBodyBytes)
           })
@@ -150,8 +145,8 @@ const door = (options: Options) =>
     })
   ).layer.pipe(Layer.provide(McpServer.McpServer.layer))
 
-/** What the current request asks for, with the scopes of all its operations. Fails with the answer to one that asks for nothing. */
-const receive = ({ hasTool, scopes }: mcpRegistry.Guarded) => {
+/** What the current request asks for, and the scopes that all of it needs. Fails with the answer to a body that is no message. */
+const ask = ({ hasTool, scopes }: mcpRegistry.Guarded) => {
   const refuse = (method: string, params: unknown): messages.RpcError | undefined => {
     if (!McpSchema.ClientRequestRpcs.requests.has(method)) return { code: -32601, message: "Method not found" }
     const { name } = Object(params) as { readonly name?: unknown }

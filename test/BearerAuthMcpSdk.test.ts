@@ -136,6 +136,28 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
     })
   )
 
+  it.scopedLive("leaves a handler that throws to Express, which runs it once", () =>
+    Effect.gen(function* () {
+      const runs: Array<string> = []
+      const auth = yield* Effect.acquireRelease(
+        Effect.promise(() => make(Auth.pipe(Layer.provideMerge(capture([]))))),
+        (auth) => Effect.promise(() => auth.dispose())
+      )
+      const app = express()
+      app.post(auth.path, auth.requireBearerAuth(), () => {
+        runs.push("handler")
+        throw new Error("the handler's own")
+      })
+      app.use(((error, _request, response, _next) => {
+        runs.push(error.message)
+        response.status(500).end()
+      }) as express.ErrorRequestHandler)
+      const port = yield* listen(app)
+      const response = yield* get(`http://127.0.0.1:${port}/mcp`, Testing.bearer(yield* mint()), "POST")
+      expect([response.status, runs]).toEqual([500, ["handler", "the handler's own"]])
+    })
+  )
+
   it.scopedLive("hands what dies to Express", () =>
     Effect.gen(function* () {
       const Dying = TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.merge(Resource))
