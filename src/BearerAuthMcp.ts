@@ -1,7 +1,7 @@
 /**
  * MCP servers of `@effect/ai` behind bearer tokens, at the resource's own path.
  */
-import type * as McpSchema from "@effect/ai/McpSchema"
+import * as McpSchema from "@effect/ai/McpSchema"
 import * as McpServer from "@effect/ai/McpServer"
 import type * as Tool from "@effect/ai/Tool"
 import type * as Toolkit from "@effect/ai/Toolkit"
@@ -11,22 +11,28 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AccessToken from "./AccessToken.ts"
 import * as BearerAuth from "./BearerAuth.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import * as boundedBody from "./internal/boundedBody.ts"
+import * as messages from "./internal/mcpMessages.ts"
 import * as operations from "./internal/mcpOperations.ts"
+import * as mcpRegistry from "./internal/mcpRegistry.ts"
 import * as read from "./internal/option.ts"
+import { isPreflight } from "./internal/preflight.ts"
 import * as ProtectedResource from "./ProtectedResource.ts"
 import { covers } from "./ScopeHierarchy.ts"
+import type { ScopeMissing } from "./TokenError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
 
 /**
  * The scopes that a tool needs besides those that the resource requires: `tool.annotate(BearerAuthMcp.Scopes, ["notes:admin"])`.
  *
- * Read by `BearerAuthMcp.toolkit`, and by no other: `McpServer.toolkit` registers the tool without them.
+ * Only `BearerAuthMcp.toolkit` reads it. A tool of `McpServer.toolkit` fails the build.
  */
 export class Scopes extends Context.Tag("effect-resource-server/BearerAuthMcp/Scopes")<
   Scopes,
@@ -44,19 +50,27 @@ export interface Options {
    * for more scopes only when it is refused, and calls only what it has seen.
    */
   readonly hideForbidden?: boolean | undefined
+  /** The most bytes of a request's body; more are answered 413. Default: 1 MiB. */
+  readonly maxBodyBytes?: number | undefined
 }
 
 /**
  * `McpServer.layerHttpRouter` at the resource's own path, protected: its tools, prompts and resources can read `AccessToken`.
  *
  * Operations with scopes of their own (`Scopes`, `layerScopes`) are refused to tokens without them, before anything of the
- * request runs: HTTP 403 with one challenge for all that it needs, a batch's together. What a request needs is read from
- * its body, as the server reads it, and from no header. GET and DELETE are answered 405: the server keeps no sessions
- * and opens no streams of its own. Not checked: the scopes of what a handler does in turn (`AccessToken.requireScopes`).
+ * request runs: HTTP 403 with one challenge for all that the request needs, a batch's together. What a request needs is read
+ * from its body, and from no header. A 401 names the resource's own scopes only, because it does not wait for the body. Not
+ * checked: the scopes of what a handler does in turn (`AccessToken.requireScopes`).
  *
- * All MCP servers of one build share one registry of tools (so does `McpServer.layerHttpRouter`, which beside this one would serve
- * the same tools to anyone): to serve two resources with different tools from one process, wrap each whole server in
- * `Layer.fresh`.
+ * A body of more than `maxBodyBytes` is answered 413, a batch of more than 100 messages 400, before anything runs. Unknown
+ * methods are answered with the JSON-RPC error -32601, notifications with 202. GET and DELETE are answered 405: the server
+ * keeps no sessions and opens no streams of its own. CORS preflights get an empty 204; the headers of CORS are left to
+ * `HttpLayerRouter.cors`.
+ *
+ * All MCP servers of one build share one registry of tools, which belongs to one resource. To serve two resources from one
+ * process, wrap each whole server in `Layer.fresh`. Fails with `ConfigurationError` if the registry belongs to another
+ * resource, or has a tool that `toolkit` of this module did not register. Later registrations of that kind fail the build too.
+ * Not checked: that no `McpServer.layerHttpRouter` serves the same registry to anyone.
  */
 export const layerHttpRouter = (
   options: Options
@@ -76,7 +90,7 @@ export const layerHttpRouter = (
         AccessToken.layerRequest
       )
     })
-  ).pipe(Layer.provide(guard(options?.hideForbidden === true)))
+  ).pipe(Layer.provide(door(options)))
 
 /** The path of an MCP server whose options can be meant. */
 const pathOf = (options: Options, resource: ProtectedResource.ProtectedResource["Type"]) =>
@@ -92,61 +106,118 @@ const pathOf = (options: Options, resource: ProtectedResource.ProtectedResource[
 
 const methodNotAllowed = (path: `/${string}`) =>
   HttpLayerRouter.addAll(
-    (["GET", "DELETE"] as const).map((method) =>
+    (["GET", "DELETE", "OPTIONS"] as const).map((method) =>
       HttpLayerRouter.route(method, path, HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
     )
   )
 
+type Token = AccessToken.AccessToken["Type"]
+type Response = HttpServerResponse.HttpServerResponse
+
 /** `BearerAuth.layer` for requests whose bodies say what they need. */
-const guard = (hideForbidden: boolean) =>
+const door = (options: Options) =>
   HttpLayerRouter.middleware<{ provides: AccessToken.AccessToken }>()(
     Effect.gen(function* () {
       const resource = yield* ProtectedResource.ProtectedResource
-      const shadow = yield* operations.guard(yield* McpServer.McpServer, McpServer.McpServer.make)
+      const maxBodyBytes = yield* boundedBody.maxBodyBytes(options.maxBodyBytes)
+      const registry = yield* McpServer.McpServer
+      const guarded = yield* mcpRegistry.guard(registry, resource.resource, McpServer.McpServer.make)
       const { authenticate, challenge, challengeHandler } = yield* BearerAuth.make()
+      const asked = ask(guarded)
+      const askedScopes = Effect.match(asked, { onFailure: () => [], onSuccess: ({ scopes }) => scopes })
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          const asked = operations.asked(shadow, request)
+          if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
+          const reject = (challenge: Challenge.Challenge) => BearerAuth.respond(challenge, request)
+          // One challenge names all that the operation needs, whatever of it was found to be missing first.
+          const rejectScopes = (error: ScopeMissing) =>
+            Effect.flatMap(askedScopes, (scopes) => reject(Challenge.make(error, resource, scopes)))
+          const answer = (token: Token) => {
+            const authorized = Effect.provideService(handler, AccessToken.AccessToken, token)
+            if (request.method !== "POST") return authorized
+            return Effect.matchEffect(asked, {
+              onFailure: Effect.succeed<Response>,
+              onSuccess: ({ message, scopes }) =>
+                Effect.matchEffect(AccessToken.withScopes(token, scopes), {
+                  onFailure: (error) => Effect.flatMap(challengeHandler(error, request), reject),
+                  onSuccess: () =>
+                    options.hideForbidden === true && operations.asksForList(message.requests)
+                      ? serve(authorized, message, hide(guarded.scopes, token))
+                      : serve(authorized, message)
+                })
+            })
+          }
           return Effect.matchEffect(authenticate(request), {
-            // One challenge names all that the operation needs, whatever of it was found to be missing first.
             onFailure: (error) =>
               error._tag === "ScopeMissing"
-                ? Effect.map(asked, ({ scopes }) => BearerAuth.toResponse(Challenge.make(error, resource, scopes)))
-                : Effect.succeed(BearerAuth.toResponse(challenge(error))),
-            onSuccess: (token) =>
-              Effect.flatMap(asked, ({ lists, scopes }) =>
-                Effect.matchEffect(AccessToken.withScopes(token, scopes), {
-                  onFailure: (error) => Effect.map(challengeHandler(error, request), BearerAuth.toResponse),
-                  onSuccess: () => {
-                    const answered = Effect.provideService(handler, AccessToken.AccessToken, token)
-                    return hideForbidden && lists ? Effect.flatMap(answered, hidden(shadow, token)) : answered
-                  }
-                })
-              )
+                ? boundedBody.bounded(rejectScopes(error), maxBodyBytes)
+                : reject(challenge(error)),
+            onSuccess: (token) => boundedBody.bounded(answer(token), maxBodyBytes)
           })
         })
     })
   ).layer.pipe(Layer.provide(McpServer.McpServer.layer))
 
-/** An answer whose lists have what this token may call. */
-const hidden =
-  (shadow: McpServer.McpServer["Type"], token: AccessToken.AccessToken["Type"]) =>
-  (response: HttpServerResponse.HttpServerResponse) => {
-    const { body } = response
-    if (body._tag !== "Uint8Array") return Effect.succeed(response)
-    const holds = (scopes: ReadonlyArray<string>) => covers(token.scopes, scopes, token.scopeHierarchy)
-    return Effect.map(operations.withoutForbidden(shadow, new TextDecoder().decode(body.body), holds), (answer) =>
-      HttpServerResponse.setBody(response, HttpBody.text(answer, body.contentType))
+/** What the current request asks for, and the scopes that all of it needs. Fails with the answer to a body that is no message. */
+const ask = ({ hasTool, scopes }: mcpRegistry.Guarded) => {
+  const refuse = (method: string, params: unknown): messages.RpcError | undefined => {
+    if (!McpSchema.ClientRequestRpcs.requests.has(method)) return { code: -32601, message: "Method not found" }
+    const { name } = Object(params) as { readonly name?: unknown }
+    return method === "tools/call" && !hasTool(name) ? { code: -32602, message: "Tool not found" } : undefined
+  }
+  return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) => text).pipe(
+    Effect.mapError(() => HttpServerResponse.empty({ status: 400 })),
+    Effect.flatMap((body) => Either.mapLeft(messages.receive(body, refuse), (error) => json(error, 400))),
+    Effect.flatMap((message) =>
+      Effect.map(operations.scopesOf(scopes, message.requests), (scopes) => ({ message, scopes }))
+    )
+  )
+}
+
+/** Lets the server answer what it can answer, with its answer changed where it has to be. */
+const serve = <E, R>(
+  handler: Effect.Effect<Response, E, R>,
+  message: messages.Received,
+  change?: (answer: string) => Effect.Effect<string>
+): Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest> => {
+  const { batch, errors, requests } = message
+  if (requests.length === 0) {
+    return Effect.succeed(
+      errors.length === 0 ? HttpServerResponse.empty({ status: 202 }) : json(batch ? errors : errors[0], 200)
     )
   }
+  const body = messages.forServer(message)
+  const answered: ReturnType<typeof serve<E, R>> = body === undefined ? handler : boundedBody.withText(handler, body)
+  const changed = change === undefined ? answered : Effect.flatMap(answered, withAnswer(change))
+  return body === undefined
+    ? changed
+    : Effect.flatMap(
+        changed,
+        withAnswer((answer) => Effect.sync(() => messages.forClient(message, answer)))
+      )
+}
+
+const json = (body: unknown, status: number) => HttpServerResponse.unsafeJson(body, { status })
+
+const withAnswer = (change: (answer: string) => Effect.Effect<string>) => (response: Response) => {
+  const { body } = response
+  if (body._tag !== "Uint8Array") return Effect.succeed(response)
+  return Effect.map(change(new TextDecoder().decode(body.body)), (answer) =>
+    HttpServerResponse.setBody(response, HttpBody.text(answer, body.contentType))
+  )
+}
+
+/** Takes what this token may not call out of the lists of an answer. */
+const hide = (scopes: operations.ScopeRegistry, token: Token) => (answer: string) =>
+  operations.withoutForbidden(scopes, answer, (needed) => covers(token.scopes, needed, token.scopeHierarchy))
 
 /**
  * `McpServer.toolkit`, with the `Scopes` of its tools, and with what they read in its type: tools that read `AccessToken` do
  * not compile unprotected.
  *
- * `McpServer.toolkit` itself (0.37) forgets the `dependencies` of its tools: they then fail when they are called. Fails
- * with `ConfigurationError` when built if a tool has scopes and no `layerHttpRouter` of this module is provided to it, or
- * a scope is none.
+ * A server of `layerHttpRouter` takes no tools of `McpServer.toolkit`. Fails with `ConfigurationError` when built if a tool
+ * has scopes and no `layerHttpRouter` of this module is provided to it, if that belongs to another resource, or if a scope
+ * is none.
  */
 export const toolkit = <Tools extends Record<string, Tool.Any>>(
   toolkit: Toolkit.Toolkit<Tools>
@@ -168,8 +239,8 @@ export const toolkit = <Tools extends Record<string, Tool.Any>>(
  * `McpServer.registerPrompt({ ... }).pipe(BearerAuthMcp.layerScopes("notes:admin"))`. Completions of its arguments need them too.
  *
  * A resource registered without scopes needs those of a template that matches its URI as well. Fails with
- * `ConfigurationError` when built if no `layerHttpRouter` of this module is provided to it, or a scope is none. Tools are
- * annotated instead, see `Scopes`.
+ * `ConfigurationError` when built if no `layerHttpRouter` of this module is provided to it, if that belongs to another
+ * resource, or if a scope is none. Tools are annotated instead, see `Scopes`.
  */
 export const layerScopes =
   (...scopes: readonly [string, ...Array<string>]) =>
@@ -180,11 +251,11 @@ export const layerScopes =
 
 const declare = <R>(
   registration: Effect.Effect<void, never, R>,
-  needed: operations.Needed
+  needed: mcpRegistry.Needed
 ): Layer.Layer<never, ConfigurationError.ConfigurationError, Exclude<R, McpServer.McpServer>> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
-      const registry = yield* operations.declaring(yield* McpServer.McpServer, needed)
+      const registry = yield* mcpRegistry.declaring(yield* McpServer.McpServer, needed)
       yield* Effect.provideService(registration, McpServer.McpServer, registry)
     })
   ).pipe(Layer.provide(McpServer.McpServer.layer)) as Layer.Layer<

@@ -41,7 +41,14 @@ import * as mcpSdk from "./internal/mcpSdk.ts"
 import type { ProtectedResource } from "./ProtectedResource.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
 
-export type { AuthInfo, IncomingRequest, McpAuth, Middleware, OutgoingResponse } from "./internal/mcpSdk.ts"
+export type {
+  AuthInfo,
+  IncomingRequest,
+  McpAuth,
+  Middleware,
+  OutgoingResponse,
+  ProtectOptions
+} from "./internal/mcpSdk.ts"
 
 /**
  * Builds the verifier and the middleware of a resource. Rejects with the Layer's error, such as `ConfigurationError`.

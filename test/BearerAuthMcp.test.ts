@@ -1,9 +1,11 @@
 import * as McpServer from "@effect/ai/McpServer"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import { describe, expect, it } from "@effect/vitest"
 import { AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -101,6 +103,42 @@ describe("BearerAuthMcp.layerHttpRouter", () => {
         expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "POST"])
       }
       expect((yield* get(`${url}/mcp`, {}, "POST")).status).toBe(404)
+    })
+  )
+
+  it.scopedLive("answers CORS preflights with an empty 204, and leaves the headers of CORS to the app", () =>
+    Effect.gen(function* () {
+      const app = mcp("whoami").pipe(Layer.provide(authAt("/mcp")))
+      const preflight = {
+        origin: "https://page.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization"
+      }
+      const cors = (response: Response) =>
+        [...response.headers]
+          .filter(([name]) => name.startsWith("access-control-"))
+          .map(([name, value]) => [name, value])
+      const { url } = yield* serve(app)
+      const alone = yield* get(`${url}/mcp`, preflight, "OPTIONS")
+      expect([alone.status, yield* Effect.promise(() => alone.text()), cors(alone)]).toEqual([204, "", []])
+      const other = yield* get(`${url}/mcp`, {}, "OPTIONS")
+      expect([other.status, other.headers.get("www-authenticate")]).toEqual([
+        401,
+        'Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource/mcp"'
+      ])
+      const token = yield* mint()
+      expect((yield* get(`${url}/mcp`, Testing.bearer(token), "OPTIONS")).status).toBe(405)
+
+      const within = yield* serve(Layer.merge(app, HttpLayerRouter.cors({ allowedOrigins: ["https://page.example"] })))
+      const answered = yield* get(`${within.url}/mcp`, preflight, "OPTIONS")
+      expect([answered.status, cors(answered)]).toEqual([
+        204,
+        [
+          ["access-control-allow-headers", "authorization"],
+          ["access-control-allow-methods", "GET, HEAD, PUT, PATCH, POST, DELETE"],
+          ["access-control-allow-origin", "https://page.example"]
+        ]
+      ])
     })
   )
 

@@ -14,6 +14,7 @@ import express from "express"
 import { mint, resource } from "./support/issuer.ts"
 import { Auth, AuthDown, challenge, metadataUrl, refused, rejections, Resource, shown } from "./support/rejections.ts"
 import { capture, get, type Line, listen, raw } from "./support/server.ts"
+import { exchange, head } from "./support/socket.ts"
 
 const versions = [
   { name: "BearerAuthMcpSdk", make: V1.make, requireBearerAuth: SdkV1.requireBearerAuth },
@@ -135,11 +136,46 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
     })
   )
 
+  it.scopedLive("leaves a handler that throws to Express, which runs it once", () =>
+    Effect.gen(function* () {
+      const runs: Array<string> = []
+      const auth = yield* Effect.acquireRelease(
+        Effect.promise(() => make(Auth.pipe(Layer.provideMerge(capture([]))))),
+        (auth) => Effect.promise(() => auth.dispose())
+      )
+      const app = express()
+      app.post(auth.path, auth.requireBearerAuth(), () => {
+        runs.push("handler")
+        throw new Error("the handler's own")
+      })
+      app.use(((error, _request, response, _next) => {
+        runs.push(error.message)
+        response.status(500).end()
+      }) as express.ErrorRequestHandler)
+      const port = yield* listen(app)
+      const response = yield* get(`http://127.0.0.1:${port}/mcp`, Testing.bearer(yield* mint()), "POST")
+      expect([response.status, runs]).toEqual([500, ["handler", "the handler's own"]])
+    })
+  )
+
   it.scopedLive("hands what dies to Express", () =>
     Effect.gen(function* () {
       const Dying = TokenVerifier.layer(() => Effect.dieMessage("a verifier of one's own")).pipe(Layer.provideMerge(Resource))
       const { url } = yield* serve(make, Dying, own)
       expect((yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))).status).toBe(500)
+    })
+  )
+
+  it.scopedLive("answers without reading a body, and closes the connection that brings it", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(make, Auth, own)
+      for (const framing of ["Content-Length: 500000000", "Transfer-Encoding: chunked"]) {
+        expect(yield* exchange(port, head("/mcp", framing))).toMatchObject([
+          { status: 401, headers: { connection: "close" } }
+        ])
+      }
+      const [kept, next] = yield* exchange(port, head("/mcp"), head("/mcp", "Connection: close"))
+      expect([kept?.headers["connection"], next?.status]).toEqual(["keep-alive", 401])
     })
   )
 
@@ -157,6 +193,177 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
         resource,
         extra: { claims: {} }
       })
+    })
+  )
+})
+
+/** A response that takes what it is given, or fails to. */
+const responseThat = (fails: boolean) => {
+  const written: Array<unknown> = []
+  const write = (...values: ReadonlyArray<unknown>) => {
+    if (fails) throw new Error("headers are sent already")
+    written.push(...values)
+  }
+  return { written, response: { writeHead: write, end: write } }
+}
+
+describe.each(versions)("$name: middleware without Express", ({ make }) => {
+  const start = (layer: Parameters<typeof V1.make<unknown>>[0] = Auth) =>
+    Effect.acquireRelease(
+      Effect.promise(() => make(layer.pipe(Layer.provideMerge(capture([]))))),
+      (auth) => Effect.promise(() => auth.dispose())
+    )
+  const thrown = new Error("the handler's own")
+  /** Calls a middleware; gives what `next` got, call by call, and what the middleware left to its server. */
+  const calls = (
+    middleware: V1.Middleware,
+    request: Partial<V1.IncomingRequest>,
+    response: V1.OutgoingResponse,
+    throws: boolean
+  ) =>
+    Effect.promise(async () => {
+      const nexts: Array<unknown> = []
+      const next = (error?: unknown) => {
+        nexts.push(error)
+        if (throws) throw thrown
+      }
+      const left = await Promise.resolve()
+        .then(() => middleware({ headers: {}, rawHeaders: [], ...request }, response, next))
+        .then(
+          () => undefined,
+          (error: unknown) => error
+        )
+      return { nexts, left }
+    })
+
+  it.scopedLive("calls next once, and leaves what that throws to the server", () =>
+    Effect.gen(function* () {
+      const auth = yield* start()
+      const headers = Testing.bearer(yield* mint())
+      const { response } = responseThat(false)
+      const middleware = auth.requireBearerAuth()
+      expect(yield* calls(middleware, { headers }, response, true)).toEqual({ nexts: [undefined], left: thrown })
+      expect(yield* calls(middleware, { headers }, response, false)).toEqual({ nexts: [undefined], left: undefined })
+      const other = { method: "GET", url: "/other" }
+      expect(yield* calls(auth.metadata, other, response, true)).toEqual({ nexts: [undefined], left: thrown })
+    })
+  )
+
+  it.scopedLive("calls next once with what dies, also if next throws", () =>
+    Effect.gen(function* () {
+      const Dying = TokenVerifier.layer(() => Effect.die(new Error("died"))).pipe(Layer.provideMerge(Resource))
+      const auth = yield* start(Dying)
+      const headers = Testing.bearer(yield* mint())
+      const { nexts, left } = yield* calls(auth.requireBearerAuth(), { headers }, responseThat(false).response, true)
+      expect([nexts.length, String(nexts[0]), left]).toEqual([1, expect.stringContaining("Error: died"), thrown])
+    })
+  )
+
+  it.scopedLive("never calls next after a rejection or the metadata, also if they cannot be written", () =>
+    Effect.gen(function* () {
+      const auth = yield* start()
+      const requests: ReadonlyArray<readonly [V1.Middleware, Partial<V1.IncomingRequest>, status: number]> = [
+        [auth.requireBearerAuth(), {}, 401],
+        [auth.requireBearerAuth(), preflight, 204],
+        [auth.metadata, { method: "GET", url: new URL(metadataUrl).pathname }, 200]
+      ]
+      for (const [middleware, request, status] of requests) {
+        const { response, written } = responseThat(false)
+        expect(yield* calls(middleware, request, response, true)).toEqual({ nexts: [], left: undefined })
+        expect(written[0]).toBe(status)
+        expect(yield* calls(middleware, request, responseThat(true).response, true)).toEqual({
+          nexts: [],
+          left: undefined
+        })
+      }
+    })
+  )
+})
+
+const preflight = {
+  method: "OPTIONS",
+  headers: { origin: "https://page.example", "access-control-request-method": "POST" }
+}
+
+describe.each(versions)("$name: protect", ({ make }) => {
+  const start = (options?: V1.ProtectOptions) =>
+    Effect.gen(function* () {
+      const auth = yield* Effect.acquireRelease(
+        Effect.promise(() => make(Auth.pipe(Layer.provideMerge(capture([]))))),
+        (auth) => Effect.promise(() => auth.dispose())
+      )
+      const seen: Array<string> = []
+      const read = auth.protect(async (request) => {
+        const text = await request.text()
+        seen.push(text)
+        return new Response(text)
+      }, options)
+      const swallow = auth.protect(
+        (request) =>
+          request.text().then(
+            () => new Response("read"),
+            () => new Response("never mind")
+          ),
+        options
+      )
+      return { auth, read, swallow, seen, headers: Testing.bearer(yield* mint()) }
+    })
+  const post = (headers: Readonly<Record<string, string>>, body: BodyInit | null) =>
+    new Request(resource, { method: "POST", headers, body, duplex: "half" } as RequestInit)
+  /** A body that no `Content-Length` announces. */
+  const stream = (...parts: ReadonlyArray<string>) =>
+    new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        for (const part of parts) controller.enqueue(new TextEncoder().encode(part))
+        controller.close()
+      }
+    })
+
+  it.scopedLive("lets the handler read at most maxBodyBytes, and answers 413 beyond, whatever it makes of that", () =>
+    Effect.gen(function* () {
+      const { headers, read, seen, swallow } = yield* start({ maxBodyBytes: 8 })
+      const answer = (serve: typeof read, body: BodyInit | null, more = {}) =>
+        Effect.promise(async () => {
+          const response = await serve(post({ ...headers, ...more }, body))
+          return [response.status, await response.text()]
+        })
+      for (const body of ["12345678", stream("1234", "5678"), stream(..."12345678")]) {
+        expect(yield* answer(read, body)).toEqual([200, "12345678"])
+      }
+      for (const body of ["", stream(), null]) expect(yield* answer(read, body)).toEqual([200, ""])
+      seen.length = 0
+      for (const serve of [read, swallow]) {
+        for (const body of ["123456789", stream("123456789"), stream(..."123456789")]) {
+          expect(yield* answer(serve, body)).toEqual([413, ""])
+        }
+        expect(yield* answer(serve, "1", { "content-length": "9" })).toEqual([413, ""])
+        expect(yield* answer(serve, stream("123456789"), { "content-length": "1" })).toEqual([413, ""])
+      }
+      expect(seen).toEqual([])
+    })
+  )
+
+  it.scopedLive("has a limit of 1 MiB by default, and one that is a number of bytes", () =>
+    Effect.gen(function* () {
+      const { auth, headers, read } = yield* start()
+      const status = (length: number) =>
+        Effect.promise(async () => (await read(post(headers, "x".repeat(length)))).status)
+      expect([yield* status(2 ** 20), yield* status(2 ** 20 + 1)]).toEqual([200, 413])
+      expect(() => auth.protect(() => new Response(), { maxBodyBytes: 0 })).toThrow(
+        'maxBodyBytes "0": is not a whole number of bytes above zero'
+      )
+    })
+  )
+
+  it.scopedLive("leaves what the handler throws to the server, and reads nothing for a rejection", () =>
+    Effect.gen(function* () {
+      const { auth, headers } = yield* start()
+      const fails = auth.protect(() => Promise.reject(new Error("the handler's own")))
+      const error = yield* Effect.promise(() => fails(post(headers, "x")).then(String, (error: Error) => error.message))
+      expect(error).toBe("the handler's own")
+      const request = post({}, stream("x"))
+      expect((yield* Effect.promise(() => fails(request))).status).toBe(401)
+      expect(request.bodyUsed).toBe(false)
     })
   )
 })

@@ -42,7 +42,7 @@ const tracer = (url: string) => {
   return { steps, trace }
 }
 
-const stepUp = ["401", "authorize", "200", "200", "403", "authorize", "200"]
+const stepUp = ["401", "authorize", "200", "202", "403", "authorize", "200"]
 
 describe("a client that lacks a tool's scope", () => {
   it.scopedLive("gets it and calls again: @modelcontextprotocol/sdk", () =>

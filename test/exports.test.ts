@@ -31,8 +31,10 @@ const exported: Readonly<Record<string, string>> = {
   BearerAuth: "credentials, layer, layerScopes, make, middleware, toResponse, type Authenticator, type Options",
   BearerAuthHttpApi: "Protected, Tag, add, layer, type TagClass",
   BearerAuthMcp: "Scopes, layerHttpRouter, layerScopes, toolkit, type Options",
-  BearerAuthMcpSdk: "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse",
-  BearerAuthMcpSdkV2: "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse",
+  BearerAuthMcpSdk:
+    "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse, type ProtectOptions",
+  BearerAuthMcpSdkV2:
+    "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse, type ProtectOptions",
   BearerAuthRpc: "Protected, Tag, add, layer, type TagClass",
   BearerAuthWeb: "make, type Guard, type Handler",
   Challenge: "make, type Challenge",

@@ -17,7 +17,7 @@ const order = [
   ["AccessToken"],
   ["TokenVerifier", "internal/verifier"],
   ["Challenge", "internal/verdictLog"],
-  ["BearerAuth"],
+  ["BearerAuth", "internal/mcpRegistry"],
   ["BearerAuthHttpApi", "BearerAuthMcp", "BearerAuthRpc", "internal/edge"],
   ["BearerAuthWeb", "internal/mcpSdk"],
   ["BearerAuthMcpSdk", "BearerAuthMcpSdkV2"],

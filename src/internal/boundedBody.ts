@@ -75,11 +75,43 @@ export const layerBounded = (options?: BodyOptions) =>
 export const closing = (
   { headers, source }: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse
-): HttpServerResponse.HttpServerResponse => {
+): HttpServerResponse.HttpServerResponse =>
+  isIncomplete(source, headers) ? HttpServerResponse.setHeader(response, "connection", "close") : response
+
+/** This is an HTTP/1 request of Node, with a body that did not arrive yet. */
+export const isIncomplete = (source: unknown, headers: { readonly [name: string]: unknown }): boolean => {
   const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0
   return hasBody && isNode(source) && !source.complete && source.httpVersionMajor === 1
-    ? HttpServerResponse.setHeader(response, "connection", "close")
-    : response
+}
+
+/**
+ * `bounded` for web-standard requests. The body is counted while the handler reads it, and not held in memory.
+ */
+export const boundedWeb = async (
+  request: Request,
+  maxBytes: number,
+  handler: (request: Request) => Response | Promise<Response>
+): Promise<Response> => {
+  if (request.body === null || request.bodyUsed) return handler(request)
+  let left = maxBytes
+  const tooLarge = () => new Response(null, { status: 413 })
+  if (Number(request.headers.get("content-length")) > maxBytes) return tooLarge()
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, controller) => {
+      left -= chunk.length
+      if (left < 0) controller.error(new BodyTooLarge())
+      else controller.enqueue(chunk)
+    }
+  })
+  // Left out of TypeScript's DOM library: without `duplex`, a request takes no stream.
+  const init: RequestInit & { readonly duplex: "half" } = { body: request.body.pipeThrough(counter), duplex: "half" }
+  try {
+    const response = await handler(new Request(request, init))
+    return left < 0 ? tooLarge() : response
+  } catch (error) {
+    if (left < 0) return tooLarge()
+    throw error
+  }
 }
 
 /** The body has more bytes than the limit allows. */
@@ -175,6 +207,20 @@ const readWeb = async (body: ReadableStream<Uint8Array> | null, received: Receiv
   }
 }
 
+/** Runs a handler whose request has this body in place of its own. */
+export const withText = <A, E, R>(handler: Effect.Effect<A, E, R>, text: string) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.provideService(
+      handler,
+      HttpServerRequest.HttpServerRequest,
+      withBody(
+        request,
+        Effect.sync(() => encoder.encode(text))
+      )
+    )
+  )
+
+const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** The request, its body read from these bytes in every form. */

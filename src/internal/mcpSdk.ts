@@ -5,10 +5,12 @@
  */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AccessToken } from "../AccessToken.ts"
 import type * as BearerAuth from "../BearerAuth.ts"
 import { type Answer, answers } from "../TokenError.ts"
+import * as boundedBody from "./boundedBody.ts"
 import * as edge from "./edge.ts"
 import { isPreflight } from "./preflight.ts"
 
@@ -35,14 +37,24 @@ export interface IncomingRequest {
   auth?: AuthInfo
 }
 
+/** What `protect` asks of a token and of a body. */
+export interface ProtectOptions extends BearerAuth.Options {
+  /** The most bytes of a body that the handler can read; more are answered 413. Default: 1 MiB. */
+  readonly maxBodyBytes?: number | undefined
+}
+
 /** A response, as far as it is written here. */
 export interface OutgoingResponse {
   readonly writeHead: (status: number, headers: Record<string, string>) => unknown
   readonly end: (body?: string) => unknown
 }
 
-/** Middleware of Express, Connect and their like. */
-export type Middleware = (request: IncomingRequest, response: OutgoingResponse, next: (error?: unknown) => void) => void
+/** Middleware of Express, Connect and their like. A promise that it returns rejects with what `next` threw. */
+export type Middleware = (
+  request: IncomingRequest,
+  response: OutgoingResponse,
+  next: (error?: unknown) => void
+) => void | Promise<void>
 
 /** What an MCP server needs, for one resource. */
 export interface McpAuth {
@@ -54,7 +66,8 @@ export interface McpAuth {
   readonly resourceMetadataUrl: string
   /**
    * Middleware that sets `request.auth` to the verified token, or answers 400, 401, 403 or 503 with the library's own
-   * challenge. CORS preflights get an empty 204. Throws `ConfigurationError` if a scope is none.
+   * challenge. CORS preflights get an empty 204. It reads nothing of a body: how much a body parser reads is left to the app.
+   * Throws `ConfigurationError` if a scope is none.
    */
   readonly requireBearerAuth: (options?: BearerAuth.Options) => Middleware
   /**
@@ -65,11 +78,13 @@ export interface McpAuth {
   readonly metadata: Middleware
   /**
    * `BearerAuthWeb.Guard.protect` for the SDK's servers of web-standard requests: it serves the metadata document, too.
-   * Throws `ConfigurationError` if a scope is none.
+   * The handler reads at most `maxBodyBytes` of a body; beyond that the answer is 413, whatever the handler makes of the failure.
+   * Not checked: how many messages a batch has. Throws `ConfigurationError` if a scope is none, or the limit is no whole number
+   * above zero.
    */
   readonly protect: (
     handler: (request: Request, authInfo: AuthInfo) => Response | Promise<Response>,
-    options?: BearerAuth.Options
+    options?: ProtectOptions
   ) => (request: Request) => Promise<Response>
   /** Releases what the Layer holds. Requests after that fail. */
   readonly dispose: () => Promise<void>
@@ -89,8 +104,7 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
       verifyAccessToken: async (token) =>
         Either.match(await verdict(request(`Bearer ${token}`, [])), {
           onLeft: ({ error }) => {
-            const { code = "server_error", description = "The access token cannot be verified now" } =
-              answers[error._tag]
+            const { code = "server_error", description } = answers[error._tag]
             throw toError(code, description)
           },
           onRight: (accessToken) => authInfo(token, accessToken, url)
@@ -99,11 +113,17 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
     resourceMetadataUrl: resource.metadataUrl,
     requireBearerAuth: (options) => requireBearerAuth(authenticate(options), request, url),
     metadata: metadataMiddleware(metadata),
-    protect: (handler, options) =>
-      protect((incoming, accessToken) => {
+    protect: (handler, options) => {
+      const maxBodyBytes = Either.getOrThrowWith(
+        Effect.runSync(Effect.either(boundedBody.maxBodyBytes(options?.maxBodyBytes))),
+        (error) => error
+      )
+      return protect((incoming, accessToken) => {
         const authorization = incoming.headers.get("authorization")
-        return handler(incoming, authInfo(tokenOf(authorization), accessToken, url))
-      }, options),
+        const info = authInfo(tokenOf(authorization), accessToken, url)
+        return boundedBody.boundedWeb(incoming, maxBodyBytes, (request) => handler(request, info))
+      }, options)
+    },
     dispose
   }
 }
@@ -133,17 +153,20 @@ const requireBearerAuth =
   (incoming, response, next) => {
     if (isPreflight(incoming)) return answer(response, 204, {})
     const { authorization } = incoming.headers
-    verdict(request(authorization, incoming.rawHeaders))
-      .then(
-        Either.match({
-          onLeft: ({ challenge }) => answer(response, challenge.status, challenge.headers),
-          onRight: (accessToken) => {
-            incoming.auth = authInfo(tokenOf(authorization), accessToken, url)
-            next()
-          }
-        })
-      )
-      .catch(next)
+    // Not `catch(next)`: what `next` itself throws is no reason to call it again.
+    return verdict(request(authorization, incoming.rawHeaders)).then(
+      Either.match({
+        onLeft: ({ challenge: { body, headers, status } }) => {
+          const close = boundedBody.isIncomplete(incoming, incoming.headers)
+          answer(response, status, close ? { ...headers, connection: "close" } : headers, body)
+        },
+        onRight: (accessToken) => {
+          incoming.auth = authInfo(tokenOf(authorization), accessToken, url)
+          next()
+        }
+      }),
+      next
+    )
   }
 
 const metadataMiddleware =
@@ -151,18 +174,22 @@ const metadataMiddleware =
   ({ method = "", url = "" }, response, next) => {
     const published = metadata(method, url.replace(/[?#].*/s, ""))
     if (published === undefined) return next()
-    published
+    return published
       .text()
-      .then((body) => answer(response, published.status, Object.fromEntries(published.headers), body))
-      .catch(next)
+      .then((body) => answer(response, published.status, Object.fromEntries(published.headers), body), next)
   }
 
+/** Answers, unless something of the app has answered already, such as a timeout. */
 const answer = (
   response: OutgoingResponse,
   status: number,
   headers: Readonly<Record<string, string>>,
   body?: string
 ): void => {
-  response.writeHead(status, { ...headers })
-  response.end(body)
+  try {
+    response.writeHead(status, { ...headers })
+    response.end(body)
+  } catch {
+    // The request has an answer, and nobody is to be told: a rejection was logged when it was made.
+  }
 }
