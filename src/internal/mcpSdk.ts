@@ -89,8 +89,7 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
       verifyAccessToken: async (token) =>
         Either.match(await verdict(request(`Bearer ${token}`, [])), {
           onLeft: ({ error }) => {
-            const { code = "server_error", description = "The access token cannot be verified now" } =
-              answers[error._tag]
+            const { code = "server_error", description } = answers[error._tag]
             throw toError(code, description)
           },
           onRight: (accessToken) => authInfo(token, accessToken, url)
@@ -136,7 +135,7 @@ const requireBearerAuth =
     verdict(request(authorization, incoming.rawHeaders))
       .then(
         Either.match({
-          onLeft: ({ challenge }) => answer(response, challenge.status, challenge.headers),
+          onLeft: ({ challenge }) => answer(response, challenge.status, challenge.headers, challenge.body),
           onRight: (accessToken) => {
             incoming.auth = authInfo(tokenOf(authorization), accessToken, url)
             next()
