@@ -10,13 +10,14 @@ const order = [
   ["ScopeHierarchy", "TokenError"],
   ["internal/credentials"],
   ["ProtectedResource"],
+  ["internal/adding"],
   ["AuthorizationServer"],
   ["KeySet"],
   ["Jwt"],
   ["Check"],
   ["AccessToken"],
   ["TokenVerifier", "internal/verifier"],
-  ["Challenge", "internal/verdictLog"],
+  ["Challenge", "internal/outage", "internal/verdictLog"],
   ["BearerAuth"],
   ["BearerAuthHttpApi", "BearerAuthMcp", "BearerAuthRpc", "internal/edge"],
   ["BearerAuthWeb", "internal/mcpSdk"],
@@ -86,8 +87,10 @@ describe("src", () => {
       "BearerAuthMcp",
       "BearerAuthRpc",
       "ProtectedResource",
+      "internal/adding",
       "internal/edge",
       "internal/mcpSdk",
+      "internal/published",
       "internal/wellKnown"
     ]
     const found = importersOf(
