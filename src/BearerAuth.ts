@@ -197,8 +197,8 @@ export const middleware = (options?: Options) =>
 
 /**
  * Runs the handler of a route in a context of its own, as `Effect.mapInputContext` would, at a third of its price, which is most
- * of what protection costs. The context is put back when the handler has ended; after an interruption, which runs nothing more,
- * the router puts it back.
+ * of what protection costs. The context is put back when the handler has ended. After an interruption the router puts it back:
+ * until then the finalizers of a middleware between the two see the token.
  */
 const runInContext = <A, E, R, R2, E2>(
   handler: Effect.Effect<A, E, R>,

@@ -21,13 +21,13 @@ export const Resource = ProtectedResource.layer({
   requiredScopes: ["mcp:tools"]
 })
 
-/** The resource and its verifier. */
-export const Auth = TokenVerifier.layerJwt({ issuer }).pipe(
-  Layer.provide(
-    Layer.unwrapEffect(Effect.promise(async () => KeySet.layerLocal({ jwks: { keys: [(await keyFor("ES256")).jwk] } })))
-  ),
-  Layer.provideMerge(Resource)
+/** The keys of the issuer. */
+export const Keys = Layer.unwrapEffect(
+  Effect.promise(async () => KeySet.layerLocal({ jwks: { keys: [(await keyFor("ES256")).jwk] } }))
 )
+
+/** The resource and its verifier. */
+export const Auth = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(Resource))
 
 /** The same resource while the issuer is down. */
 export const AuthDown = TokenVerifier.layer(() =>
