@@ -234,11 +234,17 @@ const answerWithoutBody = ({ headers, status }: Challenge.Challenge, request: Re
   return Effect.as(beforeResponse(request), HttpServerResponse.empty({ status, headers: others }))
 }
 
-/** Sets what only the last one to touch a rejection's response can set. */
-export const beforeResponse = (request: Request): Effect.Effect<void> =>
-  HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeaders(response, { ...exposed(response.headers), ...closing(request) }))
-  )
+/** Sets these headers, and what only the last one to touch a rejection's response can set. */
+export const beforeResponse = (request: Request, headers: Challenge.Challenge["headers"] = {}): Effect.Effect<void> =>
+  HttpApp.appendPreResponseHandler((_, response) => Effect.succeed(finish(response, request, headers)))
+
+/** The response to a rejection, with these headers and what the last one to touch it sets. */
+export const finish = (
+  response: HttpServerResponse.HttpServerResponse,
+  request: Request,
+  headers: Challenge.Challenge["headers"]
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeaders(response, { ...headers, ...exposed(response.headers), ...closing(request) })
 
 /** The headers that pages of another origin may read: those of a challenge, and those that a middleware has named since. */
 const exposed = (headers: Headers.Headers) => {

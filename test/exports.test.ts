@@ -29,7 +29,7 @@ const exported: Readonly<Record<string, string>> = {
   AuthKit: "layer, layerConfig, layerResource, layerResourceConfig, type Options, type ResourceOptions",
   AuthorizationServer: "discover, layerMetadataRoute, metadataUrls",
   BearerAuth:
-    "add, addOpen, beforeResponse, credentials, layer, layerScopes, make, middleware, respond, toResponse, type Authenticator, type Handler, type Options",
+    "add, addOpen, beforeResponse, credentials, finish, layer, layerScopes, make, middleware, respond, toResponse, type Authenticator, type Handler, type Options",
   BearerAuthHttpApi: "Open, Protected, Tag, add, layer, type TagClass",
   BearerAuthMcp: "Scopes, layerHttpRouter, layerScopes, toolkit, type Options",
   BearerAuthMcpSdk: "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse",
