@@ -201,8 +201,8 @@ export const middleware = (options?: Options) =>
 
 /**
  * Runs the handler of a route in a context of its own, as `Effect.mapInputContext` would, at a third of its price, which is most
- * of what protection costs. The context is put back when the handler has ended; after an interruption, which runs nothing more,
- * the router puts it back.
+ * of what protection costs. The context is put back when the handler has ended. After an interruption the router puts it back:
+ * until then the finalizers of a middleware between the two see the token.
  */
 const runInContext = <A, E, R, R2, E2>(
   handler: Effect.Effect<A, E, R>,
@@ -238,11 +238,17 @@ const answerWithoutBody = ({ headers, status }: Challenge.Challenge, request: Re
   return Effect.as(beforeResponse(request), HttpServerResponse.empty({ status, headers: others }))
 }
 
-/** Sets what only the last one to touch a rejection's response can set. */
-export const beforeResponse = (request: Request): Effect.Effect<void> =>
-  HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(closing(request, HttpServerResponse.setHeaders(response, exposed(response.headers))))
-  )
+/** Sets these headers, and what only the last one to touch a rejection's response can set. */
+export const beforeResponse = (request: Request, headers: Challenge.Challenge["headers"] = {}): Effect.Effect<void> =>
+  HttpApp.appendPreResponseHandler((_, response) => Effect.succeed(finish(response, request, headers)))
+
+/** The response to a rejection, with these headers and what the last one to touch it sets. */
+export const finish = (
+  response: HttpServerResponse.HttpServerResponse,
+  request: Request,
+  headers: Challenge.Challenge["headers"]
+): HttpServerResponse.HttpServerResponse =>
+  closing(request, HttpServerResponse.setHeaders(response, { ...headers, ...exposed(response.headers) }))
 
 /** The headers that pages of another origin may read: those of a challenge, and those that a middleware has named since. */
 const exposed = (headers: Headers.Headers) => {

@@ -9,7 +9,7 @@ import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -94,9 +94,7 @@ const authenticate = (door: BearerAuth.Authenticator, request: HttpServerRequest
     onFailure: (error) => {
       answered.add(request)
       const { headers } = door.challenge(error)
-      return HttpApp.appendPreResponseHandler((_, response) =>
-        Effect.succeed(HttpServerResponse.setHeaders(response, headers))
-      ).pipe(Effect.zipRight(BearerAuth.beforeResponse(request)), Effect.zipRight(Effect.fail(error)))
+      return Effect.zipRight(BearerAuth.beforeResponse(request, headers), Effect.fail(error))
     },
     onSuccess: (verified) => {
       // A token of its own: what its handler lacks is noted beside it, and a token that came before is shared.
@@ -125,7 +123,7 @@ const challengeHandler = (
   if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
   answered.add(request)
   return Effect.map(door.challengeHandler(error, request), ({ headers }) =>
-    HttpServerResponse.setHeaders(response, headers)
+    BearerAuth.finish(response, request, headers)
   )
 }
 

@@ -73,9 +73,14 @@ export const narrowest = (
 ): ReadonlyArray<string> => {
   const each = [...new Set(scopes)]
   if (hierarchy === undefined) return each
+  const placeOf = new Map(each.map((scope, place) => [scope, place]))
   const implies = (broader: string, narrower: string) => hierarchy.impliedBy.get(narrower)?.has(broader) === true
-  // Of equals the first stays.
-  return each.filter((scope, index) =>
-    each.every((other, place) => place === index || !implies(other, scope) || (implies(scope, other) && index < place))
+  // By the hierarchy and not by pairs of scopes: a handler may need thousands.
+  return each.filter((scope, place) =>
+    [...(hierarchy.impliedBy.get(scope) ?? [])].every((broader) => {
+      const other = placeOf.get(broader)
+      // Of equals the first stays.
+      return other === undefined || other === place || (implies(scope, broader) && place < other)
+    })
   )
 }

@@ -3,7 +3,7 @@
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
-import { printable, quoted } from "./internal/printable.ts"
+import { printableClaims, quoted } from "./internal/printable.ts"
 
 export { type Answer, answers } from "./internal/answers.ts"
 
@@ -180,7 +180,7 @@ export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()(
   HttpApiSchema.annotations({ status: 403 })
 ) {
   override get message() {
-    return `expected scopes ${quoted(this.required.map(printable))}, got ${quoted(this.granted)}`
+    return `expected scopes ${quoted(printableClaims(this.required))}, got ${quoted(this.granted)}`
   }
 }
 

@@ -3,8 +3,18 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuth, Check, Jwt, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import {
+  AccessToken,
+  BearerAuth,
+  Check,
+  type ConfigurationError,
+  Jwt,
+  ProtectedResource,
+  TokenVerifier
+} from "effect-resource-server"
 import { CredentialsMalformed, TokenMissing, VerificationUnavailable } from "effect-resource-server/TokenError"
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -16,31 +26,25 @@ import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
 import { request } from "node:http"
 import { verdicts } from "../src/internal/metrics.ts"
-import { generateKey, issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
+import { issuer, mint, type Overrides, resource } from "./support/issuer.ts"
+import {
+  Auth,
+  AuthDown,
+  challenge,
+  Keys,
+  metadataUrl,
+  missingBody,
+  refused,
+  refusedAs,
+  refusedMissing,
+  refusedScopes,
+  refusedUnavailable,
+  rejections,
+  Resource,
+  shown
+} from "./support/rejections.ts"
 import { capture, get, type Line, raw, serve } from "./support/server.ts"
-
-const metadata = "https://api.example/.well-known/oauth-protected-resource/mcp"
-
-const challenge = (error: string, description: string, scope = "mcp:tools") =>
-  `Bearer resource_metadata="${metadata}", scope="${scope}", error="${error}", error_description="${description}"`
-
-const invalidToken = (description: string) => challenge("invalid_token", description)
-
-const Resource = ProtectedResource.layer({
-  baseUrl: "https://api.example",
-  path: "/mcp",
-  authorizationServers: [issuer],
-  requiredScopes: ["mcp:tools"]
-})
-
-const Keys = Layer.unwrapEffect(
-  Effect.promise(async () => {
-    const { jwk } = await keyFor("ES256")
-    return KeySet.layerLocal({ jwks: { keys: [jwk] } })
-  })
-)
-
-const Auth = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(Resource))
+import { exchange, head } from "./support/socket.ts"
 
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))
 
@@ -48,12 +52,12 @@ const App = BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.lay
 
 const bearer = (token: Redacted.Redacted) => ({ authorization: `Bearer ${Redacted.value(token)}` })
 
-const shown = (response: Response) => ({
-  status: response.status,
-  challenge: response.headers.get("www-authenticate"),
-  cache: response.headers.get("cache-control"),
-  exposed: response.headers.get("access-control-expose-headers")
-})
+/** A door, with whatever stands beside it. */
+type AnyDoor = Layer.Layer<
+  HttpLayerRouter.Request<"Requires", AccessToken.AccessToken>,
+  ConfigurationError.ConfigurationError,
+  ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier | HttpLayerRouter.HttpRouter
+>
 
 describe("BearerAuth.layer", () => {
   it.scopedLive("provides the verified token to handlers", () =>
@@ -65,132 +69,38 @@ describe("BearerAuth.layer", () => {
     })
   )
 
-  // Each differs from the good token above by one thing.
-  const rejections: ReadonlyArray<{
-    readonly tag: string
-    readonly token: () => Effect.Effect<Redacted.Redacted>
-    readonly status?: number
-    readonly challenge: string
-    readonly level: string
-    readonly message: string
-  }> = [
-    {
-      tag: "TokenMalformed",
-      token: () => Effect.succeed(Redacted.make("not-a-token")),
-      challenge: invalidToken("The access token is malformed"),
-      level: "INFO",
-      message: "the token has not three segments"
-    },
-    {
-      tag: "AlgorithmNotAllowed",
-      token: () => mint({ header: { alg: "none" } }),
-      challenge: invalidToken("The access token is signed with an algorithm that is not allowed"),
-      level: "INFO",
-      message: "algorithm none is not one of RS256, PS256, ES256, EdDSA, Ed25519"
-    },
-    {
-      tag: "CriticalHeaderUnsupported",
-      token: () => mint({ header: { crit: ["exp"] } }),
-      challenge: invalidToken("The access token needs an unsupported extension"),
-      level: "INFO",
-      message: "the token asks for a critical header extension; none is supported"
-    },
-    {
-      tag: "KeyNotFound",
-      token: () => mint({ header: { kid: "another" } }),
-      challenge: invalidToken("The access token is signed with an unknown key"),
-      level: "INFO",
-      message: "no usable key of the issuer fits kid another and ES256"
-    },
-    {
-      tag: "SignatureInvalid",
-      token: () =>
-        Effect.flatMap(
-          Effect.promise(() => generateKey("ES256")),
-          (key) => mint({ key })
-        ),
-      challenge: invalidToken("The signature of the access token is invalid"),
-      level: "INFO",
-      message: "the signature does not verify"
-    },
-    {
-      tag: "TypeMismatch",
-      token: () => mint({ header: { typ: "JWT" } }),
-      challenge: invalidToken("The token is not an access token"),
-      level: "WARN",
-      message: 'expected typ "at+jwt", got "JWT"'
-    },
-    {
-      tag: "IssuerMismatch",
-      token: () => mint({ claims: { iss: `${issuer}/` } }),
-      challenge: invalidToken("The access token is from another issuer"),
-      level: "WARN",
-      message: `expected issuer "${issuer}", got "${issuer}/": they differ only by a trailing slash`
-    },
-    {
-      tag: "AudienceMismatch",
-      token: () => mint({ claims: { aud: "https://other.example/mcp" } }),
-      challenge: invalidToken("The access token is for another resource"),
-      level: "WARN",
-      message: `expected audience "${resource}", got "https://other.example/mcp"`
-    },
-    {
-      tag: "Expired",
-      token: () => mint({ claims: { exp: 1 } }),
-      challenge: invalidToken("The access token expired"),
-      level: "INFO",
-      message: "the token expired <n> seconds ago"
-    },
-    {
-      tag: "NotYetValid",
-      token: () => mint({ claims: { nbf: 99_999_999_999 } }),
-      challenge: invalidToken("The access token is not valid yet"),
-      level: "INFO",
-      message: "the token's nbf is <n> seconds ahead"
-    },
-    {
-      tag: "ClaimInvalid",
-      token: () => mint({ claims: { exp: undefined } }),
-      challenge: invalidToken("A claim of the access token is missing or invalid"),
-      level: "WARN",
-      message: "claim exp is missing"
-    },
-    {
-      tag: "BindingMismatch",
-      token: () => mint({ claims: { cnf: { jkt: "x" } } }),
-      challenge: invalidToken("The access token is bound to a key that was not proven"),
-      level: "WARN",
-      message: "the token is bound to a key (cnf) that this request did not prove"
-    },
-    {
-      tag: "ScopeMissing",
-      token: () => mint({ claims: { scope: "other" } }),
-      status: 403,
-      challenge: challenge("insufficient_scope", "The access token lacks a required scope"),
-      level: "WARN",
-      message: 'expected scopes "mcp:tools", got "other"'
-    }
-  ]
+  /** The level and the message of each rejection's line. */
+  const lineOf: Readonly<Record<string, readonly [level: string, message: string]>> = {
+    CredentialsMalformed: ["INFO", "the Authorization header is not one bearer token"],
+    TokenMalformed: ["INFO", "the token has not three segments"],
+    AlgorithmNotAllowed: ["INFO", "algorithm none is not one of RS256, PS256, ES256, EdDSA, Ed25519"],
+    CriticalHeaderUnsupported: ["INFO", "the token asks for a critical header extension; none is supported"],
+    KeyNotFound: ["INFO", "no usable key of the issuer fits kid another and ES256"],
+    SignatureInvalid: ["INFO", "the signature does not verify"],
+    TypeMismatch: ["WARN", 'expected typ "at+jwt", got "JWT"'],
+    IssuerMismatch: ["WARN", `expected issuer "${issuer}", got "${issuer}/": they differ only by a trailing slash`],
+    AudienceMismatch: ["WARN", `expected audience "${resource}", got "https://other.example/mcp"`],
+    Expired: ["INFO", "the token expired <n> seconds ago"],
+    NotYetValid: ["INFO", "the token's nbf is <n> seconds ahead"],
+    ClaimInvalid: ["WARN", "claim exp is missing"],
+    BindingMismatch: ["WARN", "the token is bound to a key (cnf) that this request did not prove"],
+    ScopeMissing: ["WARN", 'expected scopes "mcp:tools", got "other"']
+  }
 
-  it.scopedLive.each(rejections)("answers $tag with its status, whole challenge and log line", (expected) =>
+  it.scopedLive.each(rejections)("answers $tag with its status, whole challenge, body and log line", (expected) =>
     Effect.gen(function* () {
       const { lines, url } = yield* serve(App)
       lines.length = 0
-      const response = yield* get(`${url}/mcp`, bearer(yield* expected.token()))
-      expect(shown(response)).toEqual({
-        status: expected.status ?? 401,
-        challenge: expected.challenge,
-        cache: "no-store",
-        exposed: "WWW-Authenticate, Retry-After"
-      })
-      expect(yield* Effect.promise(() => response.text())).toBe("")
+      const response = yield* get(`${url}/mcp`, yield* expected.headers)
+      expect(yield* shown(response)).toEqual(refusedAs(expected))
+      const [level, message] = lineOf[expected.tag] ?? []
       expect(
         lines.map(({ annotations, level, message }) => [
           annotations["error"],
           level,
           message.replace(/\b\d{5,}\b/, "<n>")
         ])
-      ).toEqual([[expected.tag, expected.level, `Request rejected: ${expected.message}`]])
+      ).toEqual([[expected.tag, level, `Request rejected: ${message}`]])
     })
   )
 
@@ -200,10 +110,7 @@ describe("BearerAuth.layer", () => {
       lines.length = 0
       for (const headers of [{}, { authorization: "Basic dXNlcjpwYXNz" }, { authorization: "Bearerish token" }]) {
         const response = yield* get(`${url}/mcp`, headers)
-        expect([response.status, response.headers.get("www-authenticate")]).toEqual([
-          401,
-          `Bearer resource_metadata="${metadata}", scope="mcp:tools"`
-        ])
+        expect(yield* shown(response)).toEqual(refusedMissing)
       }
       const line = { level: "DEBUG", message: "Request rejected: the request carries no bearer token" }
       expect(lines).toEqual(
@@ -264,23 +171,11 @@ describe("BearerAuth.layer", () => {
 
   it.scopedLive("answers VerificationUnavailable with 503 and Retry-After, and no challenge", () =>
     Effect.gen(function* () {
-      const Unavailable = TokenVerifier.layer(() =>
-        Effect.fail(new VerificationUnavailable({ reason: "the issuer is down", retryAfter: 17 }))
-      )
       const { lines, url } = yield* serve(
-        BearerAuth.add("GET", "/", whoami).pipe(
-          Layer.provide(BearerAuth.layer),
-          Layer.provide(Layer.provideMerge(Unavailable, Resource))
-        )
+        BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(AuthDown))
       )
       const response = yield* get(`${url}/mcp`, bearer(yield* mint()))
-      expect({ ...shown(response), retryAfter: response.headers.get("retry-after") }).toEqual({
-        status: 503,
-        challenge: null,
-        retryAfter: "17",
-        cache: "no-store",
-        exposed: "WWW-Authenticate, Retry-After"
-      })
+      expect(yield* shown(response)).toEqual(refusedUnavailable)
       expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: the issuer is down" }])
     })
   )
@@ -337,10 +232,8 @@ describe("BearerAuth.layer", () => {
       const Wild = BearerAuth.add("*", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
       const preflight = { origin: "https://page.example", "access-control-request-method": "POST" }
       const plain = yield* serve(Wild)
-      expect(shown(yield* get(`${plain.url}/mcp`, preflight, "OPTIONS"))).toMatchObject({
-        status: 204,
-        challenge: null
-      })
+      const answered = yield* get(`${plain.url}/mcp`, preflight, "OPTIONS")
+      expect([answered.status, answered.headers.get("www-authenticate")]).toEqual([204, null])
       for (const [method, headers] of [
         ["OPTIONS", {}],
         ["OPTIONS", { origin: preflight.origin }],
@@ -365,48 +258,160 @@ describe("BearerAuth.layer", () => {
   )
 })
 
+describe("an app whose own CORS names headers for pages to read", () => {
+  const page = { origin: "https://page.example" }
+  const routes = Layer.merge(
+    BearerAuth.add("GET", "/", whoami),
+    BearerAuth.add("GET", "/admin", Effect.zipRight(AccessToken.requireScopes("admin"), whoami))
+  ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+
+  it.scopedLive.each<{ own: ReadonlyArray<string>; exposed: string }>([
+    { own: [], exposed: "WWW-Authenticate, Retry-After" },
+    { own: ["X-Own"], exposed: "X-Own, WWW-Authenticate, Retry-After" },
+    { own: ["X-Own", "www-authenticate"], exposed: "X-Own, www-authenticate, Retry-After" },
+    { own: ["Retry-After", "WWW-Authenticate"], exposed: "Retry-After, WWW-Authenticate" }
+  ])("adds those of a rejection, each once, to $own", ({ exposed, own }) =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(Layer.merge(routes, HttpLayerRouter.cors({ exposedHeaders: own })))
+      const token = bearer(yield* mint())
+      for (const [path, headers, expected] of [
+        ["/mcp", page, refusedMissing],
+        ["/mcp/admin", { ...page, ...token }, refusedScopes("mcp:tools admin")]
+      ] as const) {
+        const response = yield* get(url + path, headers)
+        expect(response.headers.get("access-control-allow-origin")).toBe("*")
+        expect(yield* shown(response)).toEqual({ ...expected, exposed })
+      }
+      const accepted = yield* get(`${url}/mcp`, { ...page, ...token })
+      expect([accepted.status, accepted.headers.get("access-control-expose-headers")]).toEqual([
+        200,
+        own.length === 0 ? null : own.join(",")
+      ])
+    })
+  )
+})
+
+describe("a rejected request", () => {
+  const keepsOpen = (port: number, ...requests: ReadonlyArray<string>) =>
+    Effect.map(exchange(port, ...requests), (replies) =>
+      replies.map(({ headers, status }) => [status, headers["connection"]])
+    )
+  const last = head("/mcp", "Content-Length: 0", "Connection: close")
+
+  it.scopedLive.each([
+    ["no body", "GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"],
+    ["an empty body", head("/mcp", "Content-Length: 0")]
+  ] as const)("with %s leaves the connection open for the next", ([, request]) =>
+    Effect.gen(function* () {
+      const Wild = BearerAuth.add("*", "/", whoami).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+      const { port } = yield* serve(Wild)
+      expect(yield* keepsOpen(port, request, last)).toEqual([
+        [401, "keep-alive"],
+        [401, "close"]
+      ])
+    })
+  )
+
+  it.scopedLive("whose handler finds a scope missing, and has not read the body, closes the connection", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(
+        BearerAuth.add("POST", "/", Effect.zipRight(AccessToken.requireScopes("admin"), whoami)).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(Auth)
+        )
+      )
+      const { authorization } = bearer(yield* mint())
+      const request = head("/mcp", `Authorization: ${authorization}`, "Content-Length: 555745280")
+      expect(yield* keepsOpen(port, request, "x".repeat(1000))).toEqual([[403, "close"]])
+    })
+  )
+})
+
 describe("what stands around a protected route", () => {
   const holds = Effect.serviceOption(AccessToken.AccessToken)
+  class Unhandled extends Data.TaggedError("Unhandled") {}
 
-  it.scopedLive("sees the token while the route runs and not after it, whatever ends it", () =>
+  /** A middleware that says when it runs, and whether it sees a token then. */
+  const around = (seen: Array<unknown>, ended: Effect.Effect<unknown>) => {
+    const tell = (when: string) => Effect.map(holds, (token) => void seen.push([when, Option.isSome(token)]))
+    const middleware = <E, R>(route: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+      Effect.zipRight(
+        tell("before"),
+        Effect.onExit(route, (exit) =>
+          Exit.isInterrupted(exit)
+            ? Effect.asVoid(Effect.zipRight(tell("interruption"), ended))
+            : tell(
+                Exit.isSuccess(exit) ? `answer ${exit.value.status}` : Cause.isDie(exit.cause) ? "defect" : "failure"
+              )
+        )
+      )
+    return { tell, middleware }
+  }
+
+  const ok = HttpServerResponse.empty()
+  const run = (end: string) => [
+    ["before", false],
+    ["handler", true],
+    [end, false]
+  ]
+
+  it.scopedLive.each<{ how: string; placed: (one: ReturnType<typeof around>["middleware"]) => AnyDoor }>([
+    {
+      how: "for all routes",
+      placed: (middleware) => Layer.merge(BearerAuth.layer, HttpLayerRouter.middleware(middleware, { global: true }))
+    },
+    {
+      how: "combined with it",
+      placed: (middleware) => BearerAuth.middleware().combine(HttpLayerRouter.middleware(middleware)).layer
+    }
+  ])("sees the token neither before nor after the handler, however that ends: a middleware $how", ({ placed }) =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const { middleware, tell } = around(seen, Effect.void)
+      const route = <E, R>(path: `/${string}`, handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+        BearerAuth.add("GET", path, Effect.zipRight(tell("handler"), handler))
+      const routes = Layer.mergeAll(
+        route("/answers", Effect.succeed(ok)),
+        route("/lacks", Effect.as(AccessToken.requireScopes("admin"), ok)),
+        route("/fails", new Unhandled()),
+        route("/dies", Effect.die("on purpose"))
+      ).pipe(Layer.provide(placed(middleware)), Layer.provide(Auth))
+      const { url } = yield* serve(routes)
+      for (const path of ["answers", "lacks", "fails", "dies"]) {
+        yield* get(`${url}/mcp/${path}`, bearer(yield* mint()))
+      }
+      yield* get(`${url}/mcp/answers`)
+      expect(seen).toEqual([
+        ...["answer 204", "answer 403", "failure", "defect"].flatMap(run),
+        ["before", false],
+        ["answer 401", false]
+      ])
+    })
+  )
+
+  it.scopedLive("sees no token once the client has left, for all routes", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const started = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
-      const tell = (when: string) => Effect.map(holds, (token) => void seen.push([when, Option.isSome(token)]))
-      const around = HttpLayerRouter.middleware(
-        (route) =>
-          Effect.onExit(route, (exit) =>
-            Exit.isInterrupted(exit)
-              ? Effect.asVoid(Effect.zipRight(tell("Interrupted"), Deferred.succeed(ended, undefined)))
-              : tell(exit._tag)
-          ),
-        { global: true }
+      const { middleware, tell } = around(seen, Deferred.succeed(ended, undefined))
+      const waiting = Effect.zipRight(
+        tell("handler"),
+        Effect.zipRight(Deferred.succeed(started, undefined), Effect.never)
       )
-      const route = (path: `/${string}`, handler: Effect.Effect<HttpServerResponse.HttpServerResponse>) =>
-        BearerAuth.add("GET", path, Effect.zipRight(tell(path), handler))
-      const routes = Layer.mergeAll(
-        route("/answers", Effect.succeed(HttpServerResponse.empty())),
-        route("/dies", Effect.die("on purpose")),
-        route("/waits", Effect.zipRight(Deferred.succeed(started, undefined), Effect.never))
-      ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
-      const { url } = yield* serve(Layer.merge(routes, around))
-      const headers = bearer(yield* mint())
-      yield* get(`${url}/mcp/answers`, headers)
-      yield* get(`${url}/mcp/dies`, headers)
-      const leaving = request(`${url}/mcp/waits`, { headers }).on("error", () => undefined)
+      const { url } = yield* serve(
+        BearerAuth.add("GET", "/", waiting).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.merge(HttpLayerRouter.middleware(middleware, { global: true })),
+          Layer.provide(Auth)
+        )
+      )
+      const leaving = request(`${url}/mcp`, { headers: bearer(yield* mint()) }).on("error", () => undefined)
       leaving.end()
       yield* Deferred.await(started)
       leaving.destroy()
       yield* Deferred.await(ended)
-      expect(seen).toEqual([
-        ["/answers", true],
-        ["Success", false],
-        ["/dies", true],
-        ["Failure", false],
-        ["/waits", true],
-        ["Interrupted", false]
-      ])
+      expect(seen).toEqual(run("interruption"))
     })
   )
 })
@@ -448,22 +453,15 @@ describe("BearerAuth.layerScopes", () => {
   it.scopedLive("asks for the scopes of the operation and of the resource in one challenge", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(
-        BearerAuth.add("GET", "/", whoami).pipe(
-          Layer.provide(BearerAuth.layerScopes("admin")),
-          Layer.provide(Auth)
-        )
+        BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layerScopes("admin")), Layer.provide(Auth))
       )
-      const refused = yield* get(`${url}/mcp`, bearer(yield* mint()))
-      expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([
-        403,
-        challenge("insufficient_scope", "The access token lacks a required scope", "mcp:tools admin")
-      ])
-      const baseline = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: "admin" } })))
-      expect(baseline.headers.get("www-authenticate")).toBe(refused.headers.get("www-authenticate"))
+      for (const scope of ["mcp:tools", "admin"]) {
+        const response = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope } })))
+        expect(yield* shown(response)).toEqual(refusedScopes("mcp:tools admin"))
+      }
       expect((yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: "admin mcp:tools" } })))).status).toBe(200)
-      const missing = yield* get(`${url}/mcp`)
-      expect(missing.headers.get("www-authenticate")).toBe(
-        `Bearer resource_metadata="${metadata}", scope="mcp:tools admin"`
+      expect(yield* shown(yield* get(`${url}/mcp`))).toEqual(
+        refused(401, `Bearer resource_metadata="${metadataUrl}", scope="mcp:tools admin"`, missingBody)
       )
     })
   )
@@ -483,18 +481,14 @@ describe("AccessToken.requireScopes", () => {
   it.scopedLive("turns a handler's shortfall into 403 with a challenge", () =>
     Effect.gen(function* () {
       const { lines, url } = yield* serve(
-        BearerAuth.add(
-          "GET",
-          "/",
-          Effect.as(AccessToken.requireScopes("admin"), HttpServerResponse.text("ok"))
-        ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+        BearerAuth.add("GET", "/", Effect.as(AccessToken.requireScopes("admin"), HttpServerResponse.text("ok"))).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(Auth)
+        )
       )
       lines.length = 0
       const response = yield* get(`${url}/mcp`, bearer(yield* mint()))
-      expect([response.status, response.headers.get("www-authenticate")]).toEqual([
-        403,
-        challenge("insufficient_scope", "The access token lacks a required scope", "mcp:tools admin")
-      ])
+      expect(yield* shown(response)).toEqual(refusedScopes("mcp:tools admin"))
       expect(lines.map(({ message }) => message)).toEqual([
         'Request rejected: expected scopes "admin", got "mcp:tools"'
       ])
@@ -510,7 +504,7 @@ describe("a ScopeMissing whose scopes a handler made of its request", () => {
     )
   ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
 
-  for (const [what, scope, inChallenge, shown] of [
+  for (const [what, scope, inChallenge, inLine] of [
     ["a scope", "notes:7", " notes:7", "notes:7"],
     ["a quote", 'x", error="invalid_token', "", "x\\u0022, error=\\u0022invalid_token"],
     ["a backslash", "a\\b", "", "a\\u005cb"],
@@ -525,16 +519,58 @@ describe("a ScopeMissing whose scopes a handler made of its request", () => {
         const { lines, url } = yield* serve(Route)
         lines.length = 0
         const response = yield* get(`${url}/mcp?${encodeURIComponent(scope)}`, bearer(yield* mint()))
-        expect([response.status, response.headers.get("www-authenticate")]).toEqual([
-          403,
-          challenge("insufficient_scope", "The access token lacks a required scope", `mcp:tools admin${inChallenge}`)
-        ])
+        expect(yield* shown(response)).toEqual(refusedScopes(`mcp:tools admin${inChallenge}`))
         expect(lines.map(({ message }) => message)).toEqual([
-          `Request rejected: expected scopes "admin", "${shown}", got "mcp:tools"`
+          `Request rejected: expected scopes "admin", "${inLine}", got "mcp:tools"`
         ])
       })
     )
   }
+})
+
+describe("a ScopeMissing of very many or very long scopes", () => {
+  const thousands = Array.from({ length: 4000 }, (_, index) => `notes:${index + 1000}`)
+  const bySize: Readonly<Record<string, readonly [string, ...Array<string>]>> = {
+    many: ["admin", ...thousands],
+    long: ["x".repeat(20_000), "admin"],
+    hostile: ["admin", ...thousands.map((scope) => `${scope}\r\n`)]
+  }
+  const Route = BearerAuth.add("GET", "/", (request) =>
+    Effect.as(
+      AccessToken.requireScopes(...(bySize[request.url.split("?")[1] ?? ""] ?? ["none"])),
+      HttpServerResponse.empty()
+    )
+  ).pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth))
+
+  it.scopedLive.each<{ size: string; named: string; line: string }>([
+    {
+      size: "many",
+      named: ["mcp:tools", "admin", ...thousands.slice(0, 371)].join(" "),
+      line: `"admin", ${thousands
+        .slice(0, 9)
+        .map((scope) => `"${scope}"`)
+        .join(", ")}, "(3991 more)"`
+    },
+    { size: "long", named: "mcp:tools admin", line: `"${"x".repeat(253)}...", "admin"` },
+    {
+      size: "hostile",
+      named: "mcp:tools admin",
+      line: `"admin", ${thousands
+        .slice(0, 9)
+        .map((scope) => `"${scope}\\u000d\\u000a"`)
+        .join(", ")}, "(3991 more)"`
+    }
+  ])("is answered with what fits into a header, and logged in one short line: $size", ({ line, named, size }) =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(Route)
+      lines.length = 0
+      const response = yield* get(`${url}/mcp?${size}`, bearer(yield* mint()))
+      expect(yield* shown(response)).toEqual(refusedScopes(named))
+      expect(lines.map(({ message }) => message)).toEqual([
+        `Request rejected: expected scopes ${line}, got "mcp:tools"`
+      ])
+    })
+  )
 })
 
 describe("a hierarchy of scopes", () => {
@@ -549,8 +585,6 @@ describe("a hierarchy of scopes", () => {
   const Verified = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(Notes))
   const scopesOf = Effect.map(AccessToken.AccessToken, ({ scopes }) => HttpServerResponse.text([...scopes].join(" ")))
   const inHandler = Effect.zipRight(AccessToken.requireScopes("read", "write"), scopesOf)
-  const lacking = (scope: string) => challenge("insufficient_scope", "The access token lacks a required scope", scope)
-
   it.scopedLive.each([
     ["layer", BearerAuth.add("GET", "/", scopesOf).pipe(Layer.provide(BearerAuth.layer)), "read", "read"],
     [
@@ -559,12 +593,7 @@ describe("a hierarchy of scopes", () => {
       "write",
       "write"
     ],
-    [
-      "requireScopes",
-      BearerAuth.add("GET", "/", inHandler).pipe(Layer.provide(BearerAuth.layer)),
-      "write",
-      "write"
-    ]
+    ["requireScopes", BearerAuth.add("GET", "/", inHandler).pipe(Layer.provide(BearerAuth.layer)), "write", "write"]
   ] as const)("counts in %s, and a challenge names the narrowest", ([, routes, suffices, asked]) =>
     Effect.gen(function* () {
       const { url } = yield* serve(routes.pipe(Layer.provide(Verified)))
@@ -574,8 +603,8 @@ describe("a hierarchy of scopes", () => {
         expect([response.status, yield* Effect.promise(() => response.text())]).toEqual([200, scope])
       }
       const short = suffices === "write" ? "read" : "other"
-      const refused = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: short } })))
-      expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([403, lacking(asked)])
+      const response = yield* get(`${url}/mcp`, bearer(yield* mint({ claims: { scope: short } })))
+      expect(yield* shown(response)).toEqual(refusedScopes(asked))
     })
   )
 
@@ -687,36 +716,65 @@ describe("a TokenVerifier Layer that two resources share", () => {
   )
 })
 
-describe("a Layer that holds BearerAuth.layer and that two resources share", () => {
-  const Shared = Layer.merge(BearerAuth.layer, Layer.empty)
-  const authAt = (path: string) =>
-    TokenVerifier.layerJwt({ issuer }).pipe(
-      Layer.provide(Keys),
-      Layer.provideMerge(
-        ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
-      )
-    )
-  const routesAt = (path: string) =>
-    BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(Shared), Layer.provide(authAt(path)))
-
-  it.scopedLive("lets no token of the one through to the other", () =>
+describe("an outage", () => {
+  it.scopedLive("is told at Error once by all doors of a verifier, then at Debug until a token is verified", () =>
     Effect.gen(function* () {
-      const { lines, url } = yield* serve(Layer.merge(routesAt("/a"), routesAt("/b")))
-      const statuses = yield* Effect.forEach(["/a", "/b"], (path) =>
-        Effect.forEach(["/a", "/b"], (aud) =>
-          Effect.gen(function* () {
-            const token = yield* mint({ claims: { aud: `https://api.example${aud}` } })
-            return (yield* get(url + path, bearer(token))).status
-          })
-        )
+      let isDown = true
+      const Switched = TokenVerifier.layer(() =>
+        isDown
+          ? new VerificationUnavailable({ reason: "the issuer is down", retryAfter: 17 })
+          : Effect.succeed({ claims: {}, scopes: new Set(["mcp:tools"]) })
       )
-      // Built for one of the two alone: the other's routes answer its own tokens 401, and those of the first 500.
-      const sorted = statuses.map((row) => row.join(" ")).sort()
-      expect([
-        ["200 401", "500 401"],
-        ["401 200", "401 500"]
-      ]).toContainEqual(sorted)
-      expect(lines.some(({ message }) => message.includes("Layer.fresh"))).toBe(false)
+      const { lines, url } = yield* serve(
+        Layer.merge(
+          BearerAuth.add("GET", "/", whoami).pipe(Layer.provide(BearerAuth.layer)),
+          BearerAuth.add("GET", "/admin", whoami).pipe(Layer.provide(BearerAuth.layerScopes("admin")))
+        ).pipe(Layer.provide(Layer.provideMerge(Switched, Resource)))
+      )
+      const ask = (path: string) => Effect.map(get(url + path, { authorization: "Bearer any" }), ({ status }) => status)
+      const asked = (paths: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          lines.length = 0
+          const statuses = yield* Effect.forEach(paths, ask)
+          return [statuses, lines.map(({ annotations, level }) => `${level} ${String(annotations["error"])}`)]
+        })
+      const [first, later] = ["ERROR VerificationUnavailable", "DEBUG VerificationUnavailable"]
+      expect(yield* asked(["/mcp", "/mcp/admin", "/mcp"])).toEqual([
+        [503, 503, 503],
+        [first, later, later]
+      ])
+      // No token was verified: the outage goes on.
+      expect(yield* Effect.map(get(`${url}/mcp`), ({ status }) => status)).toBe(401)
+      expect(yield* asked(["/mcp/admin"])).toEqual([[503], [later]])
+      isDown = false
+      // It lacks a scope of the door, but it was verified.
+      expect(yield* asked(["/mcp/admin"])).toEqual([[403], ["WARN ScopeMissing"]])
+      isDown = true
+      expect(yield* asked(["/mcp", "/mcp/admin"])).toEqual([
+        [503, 503],
+        [first, later]
+      ])
+    })
+  )
+
+  it.scopedLive("of another verifier is told for itself", () =>
+    Effect.gen(function* () {
+      const downAt = (path: string) =>
+        BearerAuth.add("GET", "/", whoami).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(TokenVerifier.layer(() => new VerificationUnavailable({ reason: path, retryAfter: 1 }))),
+          Layer.provide(
+            ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
+          )
+        )
+      const { lines, url } = yield* serve(Layer.merge(downAt("/a"), downAt("/b")))
+      for (const path of ["/a", "/b", "/a", "/b"]) yield* get(url + path, { authorization: "Bearer any" })
+      expect(lines.map(({ level, message }) => [level, message])).toEqual([
+        ["ERROR", "Request rejected: /a"],
+        ["ERROR", "Request rejected: /b"],
+        ["DEBUG", "Request rejected: /a"],
+        ["DEBUG", "Request rejected: /b"]
+      ])
     })
   )
 })

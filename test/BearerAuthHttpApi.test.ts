@@ -7,19 +7,23 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuthHttpApi, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
-import { type TokenError, VerificationUnavailable } from "effect-resource-server/TokenError"
+import { AccessToken, BearerAuthHttpApi, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { ScopeMissing, type TokenError } from "effect-resource-server/TokenError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
-import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
-import { get, raw, serve } from "./support/server.ts"
+import { issuer, mint, type Overrides, resource } from "./support/issuer.ts"
+import { AuthDown, challenge, Keys, missing, refused, refusedHead, shown, shownHead } from "./support/rejections.ts"
+import { capture, get, raw, serve } from "./support/server.ts"
+import { exchange, head } from "./support/socket.ts"
 
 class Admins extends BearerAuthHttpApi.Tag<Admins>()("Admins", { scopes: ["notes:admin"] }) {}
 
@@ -42,7 +46,9 @@ const Nested = HttpApiGroup.make("nested")
   .add(HttpApiEndpoint.get("shortfall", "/shortfall").addSuccess(Schema.String).middleware(BearerAuthHttpApi.Protected))
   .middleware(Admins)
 
-const Open = HttpApiGroup.make("open").add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.String))
+const Open = HttpApiGroup.make("open")
+  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.String))
+  .annotate(BearerAuthHttpApi.Open, true)
 
 const Api = HttpApi.make("api").add(Notes).add(Administration).add(Nested).add(Open)
 
@@ -65,23 +71,18 @@ const Handlers = Layer.mergeAll(
   HttpApiBuilder.group(Api, "open", (handlers) => handlers.handle("health", () => Effect.succeed("well")))
 )
 
-const resourceAt = (path: string) =>
-  ProtectedResource.layer({
-    baseUrl: "https://api.example",
-    path,
-    authorizationServers: [issuer],
-    requiredScopes: ["mcp:tools"]
-  })
-
-const Keys = Layer.unwrapEffect(
-  Effect.map(
-    Effect.promise(() => keyFor("ES256")),
-    ({ jwk }) => KeySet.layerLocal({ jwks: { keys: [jwk] } })
-  )
-)
-
 const authAt = (path: string) =>
-  TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(resourceAt(path)))
+  TokenVerifier.layerJwt({ issuer }).pipe(
+    Layer.provide(Keys),
+    Layer.provideMerge(
+      ProtectedResource.layer({
+        baseUrl: "https://api.example",
+        path,
+        authorizationServers: [issuer],
+        requiredScopes: ["mcp:tools"]
+      })
+    )
+  )
 
 const Guards = BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected, Admins)
 
@@ -102,19 +103,11 @@ const client = (baseUrl: string, authorization?: string) =>
 
 const bearer = (overrides?: Overrides) => Effect.map(mint(overrides), (token) => `Bearer ${Redacted.value(token)}`)
 
-const metadata = "https://api.example/.well-known/oauth-protected-resource/mcp"
-
-const challenge = (error: string, description: string, scope = "mcp:tools") =>
-  `Bearer resource_metadata="${metadata}", scope="${scope}", error="${error}", error_description="${description}"`
-
 const lacking = (scope: string) => challenge("insufficient_scope", "The access token lacks a required scope", scope)
 
-const shown = (response: Response) => ({
-  status: response.status,
-  challenge: response.headers.get("www-authenticate"),
-  cache: response.headers.get("cache-control"),
-  exposed: response.headers.get("access-control-expose-headers")
-})
+/** The body of a shortfall of scopes: the error itself. */
+const bodyOf = (required: ReadonlyArray<string>, granted: ReadonlyArray<string>) =>
+  JSON.stringify({ required, granted, _tag: "ScopeMissing" })
 
 describe("BearerAuthHttpApi.layer", () => {
   it.scopedLive("provides the verified token to handlers, below the resource's path", () =>
@@ -123,7 +116,10 @@ describe("BearerAuthHttpApi.layer", () => {
       const { notes, open } = yield* client(`${url}/mcp`, yield* bearer())
       expect(yield* notes.whoami({})).toBe("user-1")
       expect(yield* open.health({})).toBe("well")
-      expect(lines.map(({ message }) => message)).toEqual([`Access tokens are accepted for aud=${resource}`])
+      expect(lines.map(({ message }) => message)).toEqual([
+        `Access tokens are accepted for aud=${resource}`,
+        "Open to anyone, without an access token: GET /health"
+      ])
       expect((yield* get(`${url}/whoami`)).status).toBe(404)
     })
   )
@@ -138,7 +134,7 @@ describe("BearerAuthHttpApi.layer", () => {
     {
       error: { _tag: "TokenMissing" },
       authorization: () => Effect.map(bearer(), (header) => header.replace("Bearer", "Digest")),
-      challenge: `Bearer resource_metadata="${metadata}", scope="mcp:tools"`
+      challenge: missing
     },
     {
       error: { _tag: "CredentialsMalformed", reason: "the Authorization header is not one bearer token" },
@@ -229,12 +225,7 @@ describe("BearerAuthHttpApi.layer", () => {
       expect({ ...error }).toMatchObject(expected.error)
       expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.error._tag])
       const response = yield* get(`${url}/mcp/whoami`, { authorization })
-      expect(shown(response)).toEqual({
-        status: expected.status ?? 401,
-        challenge: expected.challenge,
-        cache: "no-store",
-        exposed: "WWW-Authenticate, Retry-After"
-      })
+      expect(shownHead(response)).toEqual(refusedHead(expected.status ?? 401, expected.challenge))
       expect(yield* Effect.promise(() => response.json())).toEqual(expected.error)
     })
   )
@@ -254,28 +245,24 @@ describe("BearerAuthHttpApi.layer", () => {
 
   it.scopedLive("answers VerificationUnavailable with 503 and Retry-After, no challenge, and no reason", () =>
     Effect.gen(function* () {
-      const Unavailable = TokenVerifier.layer(() =>
-        Effect.fail(new VerificationUnavailable({ reason: "http://10.0.0.7/jwks answered 500", retryAfter: 17 }))
-      )
       const { lines, url } = yield* serve(
-        Routes.pipe(
-          Layer.provide(Guards),
-          Layer.provide(Unavailable),
-          Layer.provide(resourceAt("/mcp")),
-          Layer.provide(HttpServer.layerContext)
-        )
+        Routes.pipe(Layer.provide(Guards), Layer.provide(AuthDown), Layer.provide(HttpServer.layerContext))
       )
-      const response = yield* get(`${url}/mcp/whoami`, { authorization: yield* bearer() })
-      expect([shown(response), response.headers.get("retry-after")]).toEqual([
-        { status: 503, challenge: null, cache: "no-store", exposed: "WWW-Authenticate, Retry-After" },
-        "17"
+      lines.length = 0
+      const authorization = yield* bearer()
+      const response = yield* get(`${url}/mcp/whoami`, { authorization })
+      const body = {
+        reason: "The access token cannot be verified now",
+        retryAfter: 17,
+        _tag: "VerificationUnavailable"
+      }
+      expect(yield* shown(response)).toEqual(refused(503, null, JSON.stringify(body), "17"))
+      yield* get(`${url}/mcp/both`, { authorization })
+      expect(lines.map(({ level, message }) => [level, message])).toEqual([
+        ["ERROR", "Request rejected: the issuer is down"],
+        // Another door of the same verifier.
+        ["DEBUG", "Request rejected: the issuer is down"]
       ])
-      expect(yield* Effect.promise(() => response.json())).toEqual({
-        _tag: "VerificationUnavailable",
-        reason: "the token cannot be verified now",
-        retryAfter: 17
-      })
-      expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: http://10.0.0.7/jwks answered 500" }])
     })
   )
 
@@ -354,17 +341,9 @@ describe("a handler's own ScopeMissing", () => {
       const { lines, url } = yield* serve(appAt("/mcp"))
       lines.length = 0
       const response = yield* get(`${url}/mcp/publish`, { authorization: yield* bearer() }, "POST")
-      expect(shown(response)).toEqual({
-        status: 403,
-        challenge: lacking("mcp:tools notes:publish"),
-        cache: "no-store",
-        exposed: "WWW-Authenticate, Retry-After"
-      })
-      expect(yield* Effect.promise(() => response.json())).toEqual({
-        _tag: "ScopeMissing",
-        required: ["notes:publish"],
-        granted: ["mcp:tools"]
-      })
+      expect(yield* shown(response)).toEqual(
+        refused(403, lacking("mcp:tools notes:publish"), bodyOf(["notes:publish"], ["mcp:tools"]))
+      )
       expect(lines).toEqual([
         {
           level: "WARN",
@@ -376,24 +355,157 @@ describe("a handler's own ScopeMissing", () => {
   )
 })
 
-describe("an answer that only looks like one", () => {
+describe("an answer that only looks like a handler's own ScopeMissing", () => {
+  const lookalike = (scope: string) => bodyOf([scope], ["mcp:tools"])
+  const upstream = (status: number, body: string, contentType = "application/json") =>
+    HttpServerResponse.text(body, { status, contentType })
+
+  const Upstream = HttpApi.make("upstream").add(
+    HttpApiGroup.make("group")
+      .add(HttpApiEndpoint.get("get", "/get").addSuccess(Schema.Any))
+      .middleware(BearerAuthHttpApi.Protected)
+  )
+  /** Serves what the endpoint's handler answers, and asks it with a token of `mcp:tools`. */
+  const asked = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse, TokenError, AccessToken.AccessToken>) =>
+    Effect.gen(function* () {
+      const handlers = HttpApiBuilder.group(Upstream, "group", (group) => group.handleRaw("get", () => handler))
+      const { lines, url } = yield* serve(
+        BearerAuthHttpApi.add(Upstream, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      lines.length = 0
+      const response = yield* get(`${url}/mcp/get`, { authorization: yield* bearer() })
+      const text = yield* Effect.promise(() => response.text())
+      return [response.status, response.headers.get("www-authenticate"), text, lines.length]
+    })
+
   it.scopedLive("gets no challenge", () =>
     Effect.gen(function* () {
-      const body = { _tag: "ScopeMissing", required: ["x"], granted: [] }
-      const Lookalike = HttpApi.make("lookalike").add(
-        HttpApiGroup.make("group")
-          .add(HttpApiEndpoint.get("get", "/get").addSuccess(Schema.Any))
-          .middleware(BearerAuthHttpApi.Protected)
+      expect(yield* asked(Effect.succeed(upstream(403, lookalike("x"))))).toEqual([403, null, lookalike("x"), 0])
+      expect(yield* asked(Effect.succeed(upstream(200, lookalike("x"))))).toEqual([200, null, lookalike("x"), 0])
+    })
+  )
+
+  it.scopedLive("gets none where nobody's token was asked for its scopes", () =>
+    Effect.gen(function* () {
+      const made = new ScopeMissing({ required: ["x"], granted: ["mcp:tools"] })
+      expect(yield* asked(made)).toEqual([403, null, lookalike("x"), 0])
+    })
+  )
+
+  const shortfall = AccessToken.requireScopes("x")
+  it.scopedLive("gets none after a handler that has recovered from its own", () =>
+    Effect.gen(function* () {
+      const another = upstream(403, lookalike("another"))
+      expect(
+        yield* asked(Effect.catchTag(Effect.as(shortfall, another), "ScopeMissing", () => Effect.succeed(another)))
+      ).toEqual([403, null, lookalike("another"), 0])
+      const ok = upstream(200, lookalike("x"))
+      expect(yield* asked(Effect.catchTag(Effect.as(shortfall, ok), "ScopeMissing", () => Effect.succeed(ok)))).toEqual(
+        [200, null, lookalike("x"), 0]
       )
-      const handlers = HttpApiBuilder.group(Lookalike, "group", (group) =>
-        group.handle("get", () => Effect.succeed(body))
+      const words = upstream(403, "not yours", "text/plain")
+      expect(
+        yield* asked(Effect.catchTag(Effect.as(shortfall, words), "ScopeMissing", () => Effect.succeed(words)))
+      ).toEqual([403, null, "not yours", 0])
+    })
+  )
+
+  it.scopedLive("is told from the real one, whoever found it: the last that was found counts", () =>
+    Effect.gen(function* () {
+      const expected = [403, lacking("mcp:tools x"), lookalike("x"), 1]
+      expect(yield* asked(Effect.as(shortfall, upstream(200, "")))).toEqual(expected)
+      const withScopes = Effect.flatMap(AccessToken.AccessToken, (token) => AccessToken.withScopes(token, ["x"]))
+      expect(yield* asked(Effect.as(withScopes, upstream(200, "")))).toEqual(expected)
+      const second = Effect.catchTag(AccessToken.requireScopes("y"), "ScopeMissing", () => shortfall)
+      expect(yield* asked(Effect.as(second, upstream(200, "")))).toEqual(expected)
+    })
+  )
+
+  it.scopedLive("is no other request's: a token that comes again was not asked before", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const handler = Effect.suspend(() =>
+        requests++ < 3 ? Effect.as(shortfall, upstream(200, "")) : Effect.succeed(upstream(403, lookalike("x")))
       )
+      const handlers = HttpApiBuilder.group(Upstream, "group", (group) => group.handleRaw("get", () => handler))
       const { url } = yield* serve(
-        BearerAuthHttpApi.add(Lookalike, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+        BearerAuthHttpApi.add(Upstream, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
       )
-      const response = yield* get(`${url}/mcp/get`, { authorization: yield* bearer() })
-      expect([response.status, response.headers.get("www-authenticate")]).toEqual([200, null])
-      expect(yield* Effect.promise(() => response.json())).toEqual(body)
+      // From its third time on the verifier remembers it, and every request is given the same verified token.
+      const authorization = yield* bearer()
+      const challenges: Array<string | null> = []
+      for (let request = 0; request < 4; request++) {
+        challenges.push((yield* get(`${url}/mcp/get`, { authorization })).headers.get("www-authenticate"))
+      }
+      expect(challenges).toEqual([...Array(3).fill(lacking("mcp:tools x")), null])
+    })
+  )
+})
+
+describe("a handler's own ScopeMissing of very many or very long scopes", () => {
+  const thousands = Array.from({ length: 4000 }, (_, index) => `notes:${index + 1000}`)
+  const Many = HttpApi.make("many").add(
+    HttpApiGroup.make("group")
+      .add(HttpApiEndpoint.get("many", "/many").addSuccess(Schema.String))
+      .add(HttpApiEndpoint.get("long", "/long").addSuccess(Schema.String))
+      .middleware(BearerAuthHttpApi.Protected)
+  )
+  const handlers = HttpApiBuilder.group(Many, "group", (group) =>
+    group
+      .handle("many", () => Effect.as(AccessToken.requireScopes("admin", ...thousands), ""))
+      .handle("long", () => Effect.as(AccessToken.requireScopes("x".repeat(20_000), "admin"), ""))
+  )
+
+  it.scopedLive.each<{ path: string; named: string; required: ReadonlyArray<string> }>([
+    {
+      path: "/many",
+      named: ["mcp:tools", "admin", ...thousands.slice(0, 371)].join(" "),
+      required: ["admin", ...thousands]
+    },
+    { path: "/long", named: "mcp:tools admin", required: ["x".repeat(20_000), "admin"] }
+  ])("is answered with what fits into a header: $path", ({ named, path, required }) =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(
+        BearerAuthHttpApi.add(Many, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      const response = yield* get(`${url}/mcp${path}`, { authorization: yield* bearer() })
+      expect(yield* shown(response)).toEqual(refused(403, lacking(named), bodyOf(required, ["mcp:tools"])))
+    })
+  )
+})
+
+describe("a rejected request whose body is not read", () => {
+  it.scopedLive("closes the connection, also where the handler finds a scope missing", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(appAt("/mcp"))
+      const authorization = yield* bearer()
+      for (const [status, header] of [
+        [401, "X-Token: none"],
+        [403, `Authorization: ${authorization}`]
+      ] as const) {
+        const replies = yield* exchange(port, head("/mcp/publish", header, "Content-Length: 555745280"), "x")
+        expect(replies.map(({ headers, status }) => [status, headers["connection"]])).toEqual([[status, "close"]])
+      }
+    })
+  )
+})
+
+describe("an app whose own CORS names headers for pages to read", () => {
+  it.scopedLive("names those of a rejection, too, and of a handler's own ScopeMissing", () =>
+    Effect.gen(function* () {
+      const cors = HttpLayerRouter.cors({ exposedHeaders: ["X-Own"] })
+      const { url } = yield* serve(Layer.merge(appAt("/mcp"), cors))
+      const page = { origin: "https://page.example" }
+      const exposed = "X-Own, WWW-Authenticate, Retry-After"
+      const rejected = yield* get(`${url}/mcp/whoami`, page)
+      expect(yield* shown(rejected)).toEqual({ ...refused(401, missing, '{"_tag":"TokenMissing"}'), exposed })
+      const lacks = yield* get(`${url}/mcp/publish`, { ...page, authorization: yield* bearer() }, "POST")
+      expect(yield* shown(lacks)).toEqual({
+        ...refused(403, lacking("mcp:tools notes:publish"), bodyOf(["notes:publish"], ["mcp:tools"])),
+        exposed
+      })
+      const accepted = yield* get(`${url}/mcp/whoami`, { ...page, authorization: yield* bearer() })
+      expect([accepted.status, accepted.headers.get("access-control-expose-headers")]).toEqual([200, "X-Own"])
     })
   )
 })
@@ -445,14 +557,15 @@ describe("HttpApiBuilder.serve", () => {
         Layer.provide(Handlers),
         Layer.provide(Guards),
         Layer.provide(authAt("/mcp")),
-        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
+        Layer.provide(capture([]))
       )
       const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
       const url = `http://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}`
       const authorization = yield* bearer()
       expect((yield* get(`${url}/whoami`, { authorization })).status).toBe(200)
       for (const [method, path, header, status, expected] of [
-        ["GET", "/whoami", "", 401, `Bearer resource_metadata="${metadata}", scope="mcp:tools"`],
+        ["GET", "/whoami", "", 401, missing],
         ["DELETE", "/notes/7", authorization, 403, lacking("mcp:tools notes:admin")],
         ["POST", "/publish", authorization, 403, lacking("mcp:tools notes:publish")]
       ] as const) {

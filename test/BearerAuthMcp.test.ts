@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { issuer, keyFor, mint } from "./support/issuer.ts"
+import { body as bodyOf } from "./support/rejections.ts"
 import { get, postWith, serve, severalCredentials } from "./support/server.ts"
 
 const authAt = (path: string) =>
@@ -158,7 +159,7 @@ describe("BearerAuthMcp.layerHttpRouter", () => {
           challenge:
             'Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource/mcp", ' +
             'error="invalid_request", error_description="The Authorization header is malformed"',
-          text: ""
+          text: bodyOf("invalid_request", "The Authorization header is malformed")
         })
       }
     })

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { issuer, keyFor, mint } from "./support/issuer.ts"
+import { body as bodyOf } from "./support/rejections.ts"
 import { serve } from "./support/server.ts"
 
 const Auth = TokenVerifier.layerJwt({ issuer }).pipe(
@@ -92,6 +93,9 @@ const challenge = (scope: string) =>
   'Bearer resource_metadata="https://api.example/.well-known/oauth-protected-resource/mcp", ' +
   `scope="${scope}", error="insufficient_scope", error_description="The access token lacks a required scope"`
 
+/** The body that stands beside each of these challenges. */
+const lacking = bodyOf("insufficient_scope", "The access token lacks a required scope")
+
 /** Sends a body as it is. What ran is counted anew. */
 const post = (url: string, scope: string, body: string, headers: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
@@ -134,7 +138,7 @@ describe("an operation with scopes", () => {
     Effect.gen(function* () {
       const { url } = yield* server()
       const body = JSON.stringify(operation)
-      const refused = { status: 403, challenge: challenge(asks), text: "", ran: [] }
+      const refused = { status: 403, challenge: challenge(asks), text: lacking, ran: [] }
       expect(yield* post(url, "read", body)).toEqual(refused)
       // Nor does the first challenge name only what was missing first.
       expect(yield* post(url, "other", body)).toEqual(refused)
@@ -176,7 +180,7 @@ describe("an operation with scopes", () => {
       expect(yield* post(url, "write", batch)).toEqual({
         status: 403,
         challenge: challenge("publish admin"),
-        text: "",
+        text: lacking,
         ran: []
       })
       const answered = yield* post(url, "admin publish", batch)
@@ -207,7 +211,7 @@ describe("an operation with scopes", () => {
         expect(yield* post(`${url}/${path}`, "read", JSON.stringify(call("change")))).toEqual({
           status: 403,
           challenge: challenge("write"),
-          text: "",
+          text: lacking,
           ran: []
         })
       }

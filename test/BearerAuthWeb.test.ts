@@ -5,7 +5,19 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { listen } from "../examples/web/listen.ts"
 import { issuer, mint, resource } from "./support/issuer.ts"
-import { Auth, AuthDown, challenge, metadataUrl, refused, rejections, Resource, shown } from "./support/rejections.ts"
+import {
+  Auth,
+  AuthDown,
+  challenge,
+  metadataUrl,
+  refusedAs,
+  refusedMissing,
+  refusedScopes,
+  refusedUnavailable,
+  rejections,
+  Resource,
+  shown
+} from "./support/rejections.ts"
 import { capture, get, type Line, raw } from "./support/server.ts"
 
 /** Serves what a guard protects on a free port until the scope ends, with the log that the Layer's loggers get. */
@@ -49,15 +61,16 @@ describe("BearerAuthWeb.make", () => {
     })
   )
 
-  it.scopedLive.each(rejections)("answers $tag with its status and whole challenge, and logs it once", (expected) =>
-    Effect.gen(function* () {
-      const { lines, url } = yield* serve(Auth)
-      lines.length = 0
-      const response = yield* get(`${url}/mcp`, yield* expected.headers)
-      expect(shown(response)).toEqual(refused(expected.status, challenge(expected.code, expected.description)))
-      expect(yield* text(response)).toBe("")
-      expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
-    })
+  it.scopedLive.each(rejections)(
+    "answers $tag with its status, whole challenge and body, and logs it once",
+    (expected) =>
+      Effect.gen(function* () {
+        const { lines, url } = yield* serve(Auth)
+        lines.length = 0
+        const response = yield* get(`${url}/mcp`, yield* expected.headers)
+        expect(yield* shown(response)).toEqual(refusedAs(expected))
+        expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
+      })
   )
 
   it("is tested with every rejection", () => {
@@ -70,7 +83,7 @@ describe("BearerAuthWeb.make", () => {
       const { lines, url } = yield* serve(Auth)
       for (const headers of [{}, { authorization: "Basic dXNlcjpwYXNz" }]) {
         const response = yield* get(`${url}/mcp`, headers)
-        expect(shown(response)).toEqual(refused(401, `Bearer resource_metadata="${metadataUrl}", scope="mcp:tools"`))
+        expect(yield* shown(response)).toEqual(refusedMissing)
       }
       expect(lines.slice(1).map(({ annotations, level }) => [level, annotations["error"]])).toEqual([
         ["DEBUG", "TokenMissing"],
@@ -103,7 +116,7 @@ describe("BearerAuthWeb.make", () => {
     Effect.gen(function* () {
       const { lines, url } = yield* serve(AuthDown)
       const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
-      expect(shown(response)).toEqual(refused(503, null, "17"))
+      expect(yield* shown(response)).toEqual(refusedUnavailable)
       expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: the issuer is down" }])
     })
   )
@@ -112,9 +125,7 @@ describe("BearerAuthWeb.make", () => {
     Effect.gen(function* () {
       const { url } = yield* serve(Auth, { scopes: ["admin"] })
       const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
-      expect(shown(response)).toEqual(
-        refused(403, challenge("insufficient_scope", "The access token lacks a required scope", "mcp:tools admin"))
-      )
+      expect(yield* shown(response)).toEqual(refusedScopes("mcp:tools admin"))
       const both = yield* mint({ claims: { scope: "mcp:tools admin" } })
       expect((yield* get(`${url}/mcp`, Testing.bearer(both))).status).toBe(200)
     })
@@ -182,25 +193,36 @@ describe("BearerAuthWeb.make", () => {
     )
   })
 
-  it("lets go of what a Layer that fails had acquired", async () => {
-    let held = 0
+  const Foreign = Layer.succeed(TokenVerifier.TokenVerifier, {
+    verify: () => new TokenError.TokenMalformed({ reason: "" }),
+    resource: "https://other.example"
+  })
+  const Failing = Layer.effect(TokenVerifier.TokenVerifier, new TokenError.TokenMissing())
+  it.each([
+    { what: "a Layer that fails", verifier: Failing, error: new TokenError.TokenMissing() },
+    {
+      what: "a verifier that is bound to another resource",
+      verifier: Foreign,
+      error: ConfigurationError.make(
+        "TokenVerifier",
+        "https://other.example",
+        `is bound to another resource than ${resource}: share no TokenVerifier Layer, or wrap it in Layer.fresh`
+      )
+    }
+  ])("rejects $what, and lets go of what was acquired before", async ({ error, verifier }) => {
+    const held: Array<string> = []
     const Held = Layer.scopedDiscard(
       Effect.acquireRelease(
-        Effect.sync(() => held++),
-        () => Effect.sync(() => held--)
+        Effect.sync(() => held.push("acquired")),
+        () => Effect.sync(() => held.push("released"))
       )
     )
-    const failing = Layer.effect(
-      TokenVerifier.TokenVerifier,
-      Effect.flatMap(
-        Effect.sync(() => expect(held).toBe(1)),
-        () => new TokenError.TokenMissing()
-      )
+    const auth: Layer.Layer<ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier, unknown> = verifier.pipe(
+      Layer.provideMerge(Resource),
+      Layer.provideMerge(Held)
     )
-    await expect(
-      BearerAuthWeb.make(failing.pipe(Layer.provideMerge(Resource), Layer.provideMerge(Held)))
-    ).rejects.toBeInstanceOf(TokenError.TokenMissing)
-    expect(held).toBe(0)
+    await expect(BearerAuthWeb.make(auth)).rejects.toEqual(error)
+    expect(held).toEqual(["acquired", "released"])
   })
 
   it("answers HEAD without a body, and a preflight with 204, by itself", async () => {
@@ -214,19 +236,12 @@ describe("BearerAuthWeb.make", () => {
     await guard.dispose()
   })
 
-  it("throws for a scope that is none, and for a verifier that is bound to another resource", async () => {
+  it("throws for a scope that is none", async () => {
     const guard = await BearerAuthWeb.make(Auth.pipe(Layer.provideMerge(capture([]))))
     expect(() => guard.protect(() => new Response(), { scopes: ["two words"] })).toThrow(
-      ConfigurationError.ConfigurationError
+      ConfigurationError.make("scopes", "two words", "is not a scope (printable ASCII, no space, quote, backslash)")
     )
     await guard.dispose()
-    const Foreign = Layer.succeed(TokenVerifier.TokenVerifier, {
-      verify: () => new TokenError.TokenMalformed({ reason: "" }),
-      resource: "https://other.example"
-    })
-    const other = await BearerAuthWeb.make(Layer.merge(Resource, Foreign))
-    expect(() => other.protect(() => new Response())).toThrow(/is bound to another resource than/)
-    await other.dispose()
   })
 
   it.scopedLive("rejects what the handler throws, what dies, and everything once it is disposed of", () =>

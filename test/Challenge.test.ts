@@ -8,6 +8,7 @@ const resource = {
 }
 const always = {
   "cache-control": "no-store",
+  "content-type": "application/json",
   "access-control-expose-headers": "WWW-Authenticate, Retry-After"
 }
 const start = `Bearer resource_metadata="${resource.metadataUrl}", scope="mcp:tools"`
@@ -68,17 +69,43 @@ const rows: ReadonlyArray<readonly [TokenError.TokenError, number, string]> = [
   ]
 ]
 
+/** The body says what the challenge says: its error and its description, and where the metadata is. */
+const bodyOf = (challenge: string) => {
+  const [, error, description] = /error="([^"]+)", error_description="([^"]+)"$/.exec(challenge) ?? []
+  return {
+    ...(error !== undefined && { error }),
+    error_description: description ?? "The request carries no access token",
+    resource_metadata: resource.metadataUrl
+  }
+}
+
 describe("make", () => {
   it.each(rows.map(([error, status, challenge]) => ({ tag: error._tag, error, status, challenge })))(
-    "answers $tag with $status and one fixed challenge, whatever the request said",
+    "answers $tag with $status, one fixed challenge and one fixed body, whatever the request said",
     ({ challenge, error, status }) => {
-      expect(Challenge.make(error, resource)).toEqual({ status, headers: { ...always, "www-authenticate": challenge } })
+      const { body, ...rest } = Challenge.make(error, resource)
+      expect(rest).toEqual({ status, headers: { ...always, "www-authenticate": challenge } })
+      expect(JSON.parse(body)).toEqual(bodyOf(challenge))
     }
   )
 
+  it("writes the members of a body in one order, and leaves out an error that is not there", () => {
+    const metadata = `"resource_metadata":"${resource.metadataUrl}"`
+    expect(Challenge.make(new TokenError.SignatureInvalid(), resource).body).toBe(
+      `{"error":"invalid_token","error_description":"The signature of the access token is invalid",${metadata}}`
+    )
+    expect(Challenge.make(new TokenError.TokenMissing(), resource).body).toBe(
+      `{"error_description":"The request carries no access token",${metadata}}`
+    )
+  })
+
   it("answers an outage with Retry-After and no challenge: the client must keep its token", () => {
     const error = new TokenError.VerificationUnavailable({ reason: hostile, retryAfter: 17 })
-    expect(Challenge.make(error, resource)).toEqual({ status: 503, headers: { ...always, "retry-after": "17" } })
+    expect(Challenge.make(error, resource)).toEqual({
+      status: 503,
+      headers: { ...always, "retry-after": "17" },
+      body: '{"error":"temporarily_unavailable","error_description":"The access token cannot be verified now"}'
+    })
   })
 
   it("covers every tag", () => {
@@ -96,5 +123,31 @@ describe("make", () => {
   it("names the resource's scopes and the operation's at once, each once", () => {
     expect(challenge(["a", "b"], ["c", "a"])).toBe(`Bearer resource_metadata="${resource.metadataUrl}", scope="a b c"`)
     expect(challenge([], ["c"])).toBe(`Bearer resource_metadata="${resource.metadataUrl}", scope="c"`)
+  })
+  const long = (length: number) => "x".repeat(length)
+  const thousands = Array.from({ length: 4000 }, (_, index) => `notes:${index + 1000}`)
+  it.each<{ what: string; scopes: ReadonlyArray<string>; named: string }>([
+    { what: "4,096 characters", scopes: [long(4096)], named: long(4096) },
+    { what: "none that is longer", scopes: [long(4097)], named: "" },
+    { what: "several, the spaces counted", scopes: [long(4000), long(95)], named: `${long(4000)} ${long(95)}` },
+    { what: "none that comes to more", scopes: [long(4000), long(96)], named: long(4000) },
+    { what: "those after one that is too long", scopes: ["a", long(20_000), "b"], named: "a b" },
+    { what: "as many of thousands as fit", scopes: thousands, named: thousands.slice(0, 372).join(" ") }
+  ])("names at most 4,096 characters of scopes: $what", ({ named, scopes }) => {
+    const expected = named === "" ? "" : `, scope="${named}"`
+    expect(named.length).toBeLessThanOrEqual(4096)
+    expect(challenge([], scopes)).toBe(`Bearer resource_metadata="${resource.metadataUrl}"${expected}`)
+  })
+
+  it("names the resource's own scopes before the operation's where not all fit", () => {
+    expect(challenge(["mcp:tools"], [long(4096), "a"])).toBe(
+      `Bearer resource_metadata="${resource.metadataUrl}", scope="mcp:tools a"`
+    )
+  })
+})
+
+describe("exposedHeaders", () => {
+  it("are those that a page must read to find its way", () => {
+    expect(Challenge.exposedHeaders).toEqual(["WWW-Authenticate", "Retry-After"])
   })
 })

@@ -3,6 +3,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as BearerAuth from "../src/BearerAuth.ts"
 import * as ConfigurationError from "../src/ConfigurationError.ts"
 import * as ProtectedResource from "../src/ProtectedResource.ts"
 import * as ResourceServer from "../src/ResourceServer.ts"
@@ -27,6 +28,7 @@ describe("layer", () => {
       const net = yield* issuerNetwork
       const logs = captureLogs()
       yield* Effect.gen(function* () {
+        yield* BearerAuth.make()
         const { metadata } = yield* ProtectedResource.ProtectedResource
         expect(metadata).toEqual({
           resource,

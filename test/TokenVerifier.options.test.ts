@@ -1,7 +1,9 @@
 /**
  * How a verifier is built: its options, what it logs at start-up, and which resource it is bound to.
  */
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { describe, expect, it } from "@effect/vitest"
+import * as Testing from "effect-resource-server/Testing"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -10,12 +12,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { AccessToken } from "../src/AccessToken.ts"
+import * as AuthKit from "../src/AuthKit.ts"
+import * as BearerAuth from "../src/BearerAuth.ts"
 import * as ConfigurationError from "../src/ConfigurationError.ts"
 import * as KeySet from "../src/KeySet.ts"
 import * as ProtectedResource from "../src/ProtectedResource.ts"
 import * as TokenError from "../src/TokenError.ts"
 import * as TokenVerifier from "../src/TokenVerifier.ts"
-import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
+import { issuer, keyFor, mint, network, type Overrides, publishes, resource } from "./support/issuer.ts"
 import { captureLogs } from "./support/logs.ts"
 
 const keys = Layer.unwrapEffect(
@@ -148,14 +152,14 @@ describe("layerJwt", () => {
       options: { acceptedAudiences: { dangerouslyAcceptAnyAudience: "one server, one issuer" } },
       line: `WARN Access tokens of ${issuer} are accepted FOR ANY AUDIENCE, because: one server, one issuer`
     }
-  ])("logs one line when it is built, that tells $what", ({ at, line, options = {} }) =>
+  ])("has one line for the log, that tells $what", ({ at, line, options = {} }) =>
     Effect.gen(function* () {
       const logs = captureLogs()
-      yield* verify("https://other.example").pipe(
-        Effect.ignore,
-        Effect.provide(layer(options, at)),
-        Effect.provide(logs.layer)
-      )
+      yield* Effect.gen(function* () {
+        const { announce } = yield* TokenVerifier.TokenVerifier
+        expect(logs.lines).toEqual([])
+        yield* announce ?? Effect.dieMessage("nothing to announce")
+      }).pipe(Effect.provide(layer(options, at)), Effect.provide(logs.layer))
       expect(logs.lines).toEqual([line])
     })
   )
@@ -336,6 +340,75 @@ describe("maxTokenLength", () => {
     { length: 1_010, maxTokenLength: 1_000, expected: longer(1_000) }
   ])("of $maxTokenLength: a token of about $length characters is $expected", ({ expected, length, maxTokenLength }) =>
     Effect.map(verdict(length, { maxTokenLength }), (actual) => expect(actual).toBe(expected))
+  )
+})
+
+describe("the line that a verifier has for the log", () => {
+  const line = `INFO Access tokens are accepted for aud=${resource}`
+  const Auth = Layer.provideMerge(TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(keys)), mcp)
+  const door = (options?: BearerAuth.Options) => Effect.asVoid(BearerAuth.make(options))
+  const logged = <E>(
+    program: Effect.Effect<void, E, ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier>,
+    auth: Layer.Layer<
+      ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier,
+      ConfigurationError.ConfigurationError
+    >
+  ) =>
+    Effect.gen(function* () {
+      const logs = captureLogs()
+      yield* program.pipe(Effect.provide(auth), Effect.provide(logs.layer))
+      return logs.lines
+    })
+
+  it.effect("is logged once by all of its doors", () =>
+    Effect.gen(function* () {
+      const doors = Effect.all([door(), door({ scopes: ["admin"] }), door()], {
+        concurrency: "unbounded",
+        discard: true
+      })
+      expect(yield* logged(doors, Auth)).toEqual([line])
+    })
+  )
+
+  it.effect("is logged for each verifier that is built", () =>
+    Effect.gen(function* () {
+      const another = Layer.build(Auth).pipe(
+        Effect.flatMap((context) => Effect.provide(door(), context)),
+        Effect.scoped
+      )
+      expect(yield* logged(Effect.zipRight(door(), another), Auth)).toEqual([line, line])
+    })
+  )
+
+  it.effect("is not logged for a verifier that no door uses", () =>
+    Effect.gen(function* () {
+      expect(yield* logged(Effect.asVoid(Effect.either(verify(resource))), Auth)).toEqual([])
+    })
+  )
+
+  it.effect("is not logged by a door that refuses the verifier", () =>
+    Effect.gen(function* () {
+      const Other = Layer.merge(resourceAt("https://api.example", "/other"), layer({}))
+      expect(yield* logged(Effect.ignore(door()), Other)).toEqual([])
+      expect(yield* logged(Effect.ignore(door({ scopes: ["two words"] })), Auth)).toEqual([])
+    })
+  )
+
+  it.effect("is not logged for the verifier of a preset in whose place another one stands", () =>
+    Effect.gen(function* () {
+      const net = network(publishes(yield* Effect.promise(() => keyFor("RS256"))))
+      const preset = AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl: "https://api.example", path: "/mcp" })
+      const accessToken: AccessToken["Type"] = { claims: {}, subject: "own", scopes: new Set() }
+      const own = TokenVerifier.layer(() => Effect.succeed(accessToken))
+      const both = Layer.provideMerge(own, preset).pipe(Layer.provide(net.layer))
+      const asked = Effect.gen(function* () {
+        const { authenticate } = yield* BearerAuth.make()
+        const headers = Testing.bearer(yield* mint())
+        const request = HttpServerRequest.fromWeb(new Request(resource, { headers }))
+        expect((yield* authenticate(request)).subject).toBe("own")
+      })
+      expect(yield* logged(asked, both)).toEqual([])
+    })
   )
 })
 

@@ -28,16 +28,17 @@ const exported: Readonly<Record<string, string>> = {
   AccessToken: "AccessToken, fromJwt, layerRequest, requireScopes, withScopes",
   AuthKit: "layer, layerConfig, layerResource, layerResourceConfig, type Options, type ResourceOptions",
   AuthorizationServer: "discover, layerMetadataRoute, metadataUrls",
-  BearerAuth: "credentials, layer, layerScopes, make, middleware, toResponse, type Authenticator, type Options",
-  BearerAuthHttpApi: "Protected, Tag, add, layer, type TagClass",
+  BearerAuth:
+    "add, addOpen, beforeResponse, credentials, finish, layer, layerScopes, make, middleware, respond, toResponse, type Authenticator, type Handler, type Options",
+  BearerAuthHttpApi: "Open, Protected, Tag, add, layer, type TagClass",
   BearerAuthMcp: "Scopes, layerHttpRouter, layerScopes, toolkit, type Options",
   BearerAuthMcpSdk:
     "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse, type ProtectOptions",
   BearerAuthMcpSdkV2:
     "make, type AuthInfo, type IncomingRequest, type McpAuth, type Middleware, type OutgoingResponse, type ProtectOptions",
-  BearerAuthRpc: "Protected, Tag, add, layer, type TagClass",
+  BearerAuthRpc: "Open, Protected, Tag, add, layer, type TagClass",
   BearerAuthWeb: "make, type Guard, type Handler",
-  Challenge: "make, type Challenge",
+  Challenge: "exposedHeaders, make, type Challenge",
   Check:
     "accessTokenType, audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type AccessTokenTypeOptions, type Check, type ClaimValue, type RequiredClaim",
   ConfigurationError: "ConfigurationError, make",
@@ -45,7 +46,7 @@ const exported: Readonly<Record<string, string>> = {
   KeySet:
     "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
   ProtectedResource:
-    "ProtectedResource, add, layer, layerConfig, layerMetadataRoute, make, type Metadata, type Options",
+    "ProtectedResource, layer, layerConfig, layerMetadataRoute, make, metadataMiddleware, type Metadata, type Options",
   ResourceServer: "layer, layerConfig, type Keys, type Options",
   ResourceUrl: "isLoopback, isSecure, make, parse, type ResourceUrl",
   ScopeHierarchy: "covers, make, narrowest, type Implications, type ScopeHierarchy",

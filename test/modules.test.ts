@@ -10,13 +10,14 @@ const order = [
   ["ScopeHierarchy", "TokenError"],
   ["internal/credentials", "internal/scopeMissing"],
   ["ProtectedResource"],
+  ["internal/adding"],
   ["AuthorizationServer"],
   ["KeySet"],
   ["Jwt"],
   ["Check"],
   ["AccessToken"],
   ["TokenVerifier", "internal/verifier"],
-  ["Challenge", "internal/verdictLog"],
+  ["Challenge", "internal/outage", "internal/verdictLog"],
   ["BearerAuth", "internal/mcpRegistry"],
   ["BearerAuthHttpApi", "BearerAuthMcp", "BearerAuthRpc", "internal/edge"],
   ["BearerAuthWeb", "internal/mcpSdk"],
@@ -86,9 +87,11 @@ describe("src", () => {
       "BearerAuthMcp",
       "BearerAuthRpc",
       "ProtectedResource",
+      "internal/adding",
       "internal/boundedBody",
       "internal/edge",
       "internal/mcpSdk",
+      "internal/published",
       "internal/wellKnown"
     ]
     const found = importersOf(

@@ -1,5 +1,11 @@
 import { describe, expect, it, vi } from "@effect/vitest"
-import { AuthorizationServer, BearerAuth, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import {
+  AuthorizationServer,
+  BearerAuth,
+  ConfigurationError,
+  ProtectedResource,
+  TokenVerifier
+} from "effect-resource-server"
 import { VerificationUnavailable } from "effect-resource-server/TokenError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -110,18 +116,33 @@ describe("ProtectedResource.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("refuses two resources with one path on one router when built", () =>
+  const routeFor = (resource: ReturnType<typeof resourceAt>) =>
+    ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resource))
+
+  it.scopedLive("serves the same document once, however often it is added, at the root too", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(
-        serve(
-          Layer.merge(
-            ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp"))),
-            ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")))
-          )
-        )
+      const { url } = yield* serve(
+        Layer.mergeAll(routeFor(resourceAt("/mcp")), routeFor(resourceAt("/mcp")), routeFor(resourceAt("/mcp")))
       )
-      expect(error.message).toBe(
-        'path "/mcp": two resources on one router share /.well-known/oauth-protected-resource/mcp'
+      for (const path of [`${wellKnown}/mcp`, wellKnown]) {
+        expect(JSON.parse(yield* body(yield* get(url + path)))).toMatchObject({ resource: "https://api.example/mcp" })
+      }
+    })
+  )
+
+  // Each differs from the other resource by one thing.
+  it.scopedLive.each<{ what: string; other: ReturnType<typeof resourceAt> }>([
+    { what: "of another origin", other: resourceAt("/mcp", { baseUrl: "https://other.example" }) },
+    { what: "with another slash at the end", other: resourceAt("/mcp/") },
+    { what: "of another issuer", other: resourceAt("/mcp", { authorizationServers: ["https://b.example"] }) },
+    { what: "with other scopes", other: resourceAt("/mcp", { scopesSupported: ["a"] }) },
+    { what: "with another name", other: resourceAt("/mcp", { resourceName: "Notes" }) }
+  ])("refuses a resource $what at the place of the first, when built", ({ other }) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(serve(Layer.merge(routeFor(resourceAt("/mcp")), routeFor(other))))
+      expect(error).toBeInstanceOf(ConfigurationError.ConfigurationError)
+      expect(error.message).toMatch(
+        /^path "\/mcp\/?": two resources on one router share \/\.well-known\/oauth-protected-resource\/mcp\/?$/
       )
     })
   )
@@ -237,11 +258,25 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("refuses two resources with one path on one router when built", () =>
+  const forwardedFor = (more?: Partial<ProtectedResource.Options>) =>
+    AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp/", more)))
+
+  it.scopedLive("forwards the document of one issuer once, however often it is added", () =>
     Effect.gen(function* () {
-      const app = () => AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp/")))
-      const error = yield* Effect.flip(serve(Layer.merge(app(), app()).pipe(Layer.provide(network(publishes()).layer))))
-      expect(error.message).toBe(`path "/mcp/": two resources on one router share ${wellKnown}/mcp/`)
+      const net = network(() => json(upstream))
+      const { url } = yield* serve(Layer.merge(forwardedFor(), forwardedFor()).pipe(Layer.provide(net.layer)))
+      expect(JSON.parse(yield* body(yield* get(`${url}${wellKnown}/mcp/`)))).toEqual(upstream)
+      expect(net.requests.length).toBe(1)
+    })
+  )
+
+  it.scopedLive("refuses the document of another issuer at the same place when built", () =>
+    Effect.gen(function* () {
+      const both = Layer.merge(forwardedFor(), forwardedFor({ authorizationServers: ["https://other.example"] }))
+      const error = yield* Effect.flip(serve(both.pipe(Layer.provide(network(publishes()).layer))))
+      expect(error).toEqual(
+        ConfigurationError.make("path", "/mcp/", `two resources on one router share ${wellKnown}/mcp/`)
+      )
     })
   )
 

@@ -49,13 +49,10 @@ export interface Edge {
 /** Builds the Layer now, so that what is wrong with it is known at start-up. Rejects with the Layer's own error. */
 export const make = async <E>(auth: Auth<E>): Promise<Edge> => {
   const runtime = ManagedRuntime.make(auth)
-  const built = await runtime.runPromiseExit(ProtectedResource)
-  // A Layer that was built before another failed is held by the runtime.
+  const built = await runtime.runPromiseExit(start)
+  // What was built before the failure is held by the runtime.
   if (Exit.isFailure(built)) await runtime.dispose()
-  const resource = valueOf(built)
-  const metadata = metadataOf(resource)
-  // What is wrong with the verifier is known now, and the audience that it accepts is in the log.
-  valueOf(runtime.runSyncExit(BearerAuth.make()))
+  const { metadata, resource } = valueOf(built)
   const authenticate: Edge["authenticate"] = (options) => {
     const { authenticate, challenge } = valueOf(runtime.runSyncExit(BearerAuth.make(options)))
     const refusal = (error: TokenError): Refusal => ({ error, challenge: challenge(error) })
@@ -81,6 +78,14 @@ export const make = async <E>(auth: Auth<E>): Promise<Edge> => {
     dispose: () => runtime.dispose()
   }
 }
+
+/** Serves the metadata, and builds a door: it refuses a verifier of another resource, and logs the audience of its own. */
+const start = Effect.gen(function* () {
+  const resource = yield* ProtectedResource
+  const metadata = metadataOf(resource)
+  yield* BearerAuth.make()
+  return { metadata, resource }
+})
 
 /** Throws what failed, and not Effect's wrapping of it. */
 const valueOf = <A, E>(exit: Exit.Exit<A, E>): A => {

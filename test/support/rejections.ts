@@ -38,23 +38,67 @@ export const AuthDown = TokenVerifier.layer(() =>
 export const challenge = (error: string, description: string, scope = "mcp:tools") =>
   `Bearer resource_metadata="${metadataUrl}", scope="${scope}", error="${error}", error_description="${description}"`
 
+/** The challenge of a request without a token. */
+export const missing = `Bearer resource_metadata="${metadataUrl}", scope="mcp:tools"`
+
+/** The body of an error with a challenge. */
+export const body = (error: string | undefined, description: string, metadata = metadataUrl) =>
+  JSON.stringify({ error, error_description: description, resource_metadata: metadata })
+
+/** The body of a request without a token. */
+export const missingBody = body(undefined, "The request carries no access token")
+
+/** The body of an outage. */
+export const unavailableBody = JSON.stringify({
+  error: "temporarily_unavailable",
+  error_description: "The access token cannot be verified now"
+})
+
+/** What a door answers. */
+export const shown = (response: Response) =>
+  Effect.map(
+    Effect.promise(() => response.text()),
+    (body) => ({ ...shownHead(response), body })
+  )
+
 /** What a door answers, but for the body. */
-export const shown = ({ headers, status }: Response) => ({
+export const shownHead = ({ headers, status }: Response) => ({
   status,
   challenge: headers.get("www-authenticate"),
   retryAfter: headers.get("retry-after"),
   cache: headers.get("cache-control"),
-  exposed: headers.get("access-control-expose-headers")
+  exposed: headers.get("access-control-expose-headers"),
+  contentType: headers.get("content-type")
 })
 
-/** What `shown` is of a refusal. */
-export const refused = (status: number, challenge: string | null, retryAfter: string | null = null) => ({
+/** What `shown` is of a rejection. */
+export const refused = (status: number, challenge: string | null, body: string, retryAfter: string | null = null) => ({
+  ...refusedHead(status, challenge, retryAfter),
+  body
+})
+
+/** What `shownHead` is of a rejection. */
+export const refusedHead = (status: number, challenge: string | null, retryAfter: string | null = null) => ({
   status,
   challenge,
   retryAfter,
   cache: "no-store",
-  exposed: "WWW-Authenticate, Retry-After"
+  exposed: "WWW-Authenticate, Retry-After",
+  contentType: "application/json"
 })
+
+/** What `shown` is of a request without a token. */
+export const refusedMissing = refused(401, missing, missingBody)
+
+/** What `shown` is of an outage. */
+export const refusedUnavailable = refused(503, null, unavailableBody, "17")
+
+/** What `shown` is of a token that lacks scopes of the operation. */
+export const refusedScopes = (scope: string) => {
+  const description = "The access token lacks a required scope"
+  const error = "insufficient_scope"
+  return refused(403, challenge(error, description, scope), body(error, description))
+}
 
 export interface Rejection {
   readonly tag: string
@@ -63,6 +107,10 @@ export interface Rejection {
   readonly code: string
   readonly description: string
 }
+
+/** What `shown` is of a rejection that has an `error`. */
+export const refusedAs = ({ code, description, status }: Rejection) =>
+  refused(status, challenge(code, description), body(code, description))
 
 const invalid = (tag: string, description: string, token: Effect.Effect<Redacted.Redacted>): Rejection => ({
   tag,
