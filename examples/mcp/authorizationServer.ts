@@ -37,6 +37,8 @@ export interface Options {
   readonly port?: number
   /** Where it publishes its keys. Default: `/jwks`. */
   readonly jwksPath?: `/${string}`
+  /** Writes no `typ` to its access tokens, as AuthKit does. Default: `at+jwt`. */
+  readonly untyped?: boolean
 }
 
 export interface AuthorizationServer {
@@ -117,10 +119,15 @@ const makeProvider = (issuer: string, signingKey: JWK, options: Options) =>
       token: "/token",
       jwks: options.jwksPath ?? "/jwks"
     },
+    ...(options.untyped === true && { formats: { customizers: { jwt: withoutType } } }),
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     loadExistingGrant
   })
+
+const withoutType = (_context: unknown, _token: unknown, jwt: { header?: object | undefined }) => {
+  jwt.header = { typ: undefined }
+}
 
 const machine = ({ id, secret }: Client): ClientMetadata => ({
   client_id: id,
