@@ -20,7 +20,12 @@
  *
  * it.scoped("accepts only tokens minted for it", () =>
  *   Effect.gen(function* () {
- *     const issuer = yield* Testing.issuer({ issuer: "https://as.example", resource: "https://api.example/mcp" })
+ *     const issuer = yield* Testing.issuer({
+ *       issuer: "https://as.example",
+ *       resource: "https://api.example/mcp",
+ *       // AuthKit writes no type to its tokens.
+ *       header: { typ: undefined }
+ *     })
  *     yield* Layer.build(HttpLayerRouter.serve(App).pipe(Layer.provide(issuer.layer)))
  *     const answer = (token: Testing.Token) => HttpClient.get("/mcp", { headers: Testing.bearer(token) })
  *
@@ -93,14 +98,17 @@ export interface Options {
   readonly algorithm?: string | undefined
   /** Claims of every token, over those that a good token has anyway; for example `{ scope: "notes:read" }`. */
   readonly claims?: Claims | undefined
+  /** Header members of every token, over those that a good token has anyway; `{ typ: undefined }` is what AuthKit writes. */
+  readonly header?: Header | undefined
 }
 
 type Claims = Readonly<Record<string, unknown>>
+type Header = Readonly<Record<string, unknown>>
 
 /** What differs from one good token. A member of `undefined` is left out. */
 export interface Overrides {
   readonly key?: Key | undefined
-  readonly header?: Readonly<Record<string, unknown>> | undefined
+  readonly header?: Header | undefined
   readonly claims?: Claims | undefined
 }
 
@@ -124,22 +132,23 @@ export interface Issuer {
  */
 export const issuer = (options: Options): Effect.Effect<Issuer> =>
   Effect.gen(function* () {
-    const { algorithm = "RS256", issuer = "https://as.example", resource } = options
+    const { algorithm = "RS256", header = {}, issuer = "https://as.example", resource } = options
     const key = yield* generateKey(algorithm)
     const net = network(publishes(issuer, key))
     const good = { ...options.claims, iss: issuer, aud: resource }
-    const mint = mintWith(key, good)
-    return { issuer, key, network: net, layer: net.layer, mint, forge: forgeries(mint, key, good) }
+    const own = { typ: "at+jwt", ...header }
+    const mint = mintWith(key, own, good)
+    return { issuer, key, network: net, layer: net.layer, mint, forge: forgeries(mint, key, own, good) }
   })
 
 const mintWith =
-  (own: Key, good: Claims): Issuer["mint"] =>
+  (own: Key, ownHeader: Header, good: Claims): Issuer["mint"] =>
   ({ claims, header, key = own } = {}) =>
     Effect.flatMap(now, (iat) =>
       Effect.map(
         sign(
           key,
-          JSON.stringify({ typ: "at+jwt", alg: key.algorithm, kid: key.keyId, ...header }),
+          JSON.stringify({ alg: key.algorithm, kid: key.keyId, ...ownHeader, ...header }),
           JSON.stringify({
             sub: "user-1",
             client_id: "client-1",
@@ -169,15 +178,12 @@ export type Attack =
   | "otherIssuer"
   | "idToken"
 
-const forgeries = (mint: Issuer["mint"], key: Key, good: Claims): Issuer["forge"] => {
+const forgeries = (mint: Issuer["mint"], key: Key, header: Header, good: Claims): Issuer["forge"] => {
   const { issuer, resource } = { issuer: String(good["iss"]), resource: String(good["aud"]) }
   const evil = generateKey(key.algorithm, key.keyId)
   return {
     // RFC 7519 section 6: no signature at all, and a header that says that is as it should be.
-    unsigned: rewritten(
-      mint(),
-      ({ payload }) => `${encode(JSON.stringify({ typ: "at+jwt", alg: "none" }))}.${payload}.`
-    ),
+    unsigned: rewritten(mint(), ({ payload }) => `${encode(JSON.stringify({ ...header, alg: "none" }))}.${payload}.`),
     // RFC 8725 section 2.1: what everyone knows, the public key, taken for a shared secret.
     hmacWithPublicKey: hmacWithPublicKey(mint({ header: { alg: "HS256" } }), key),
     // The issuer's `kid`, the attacker's key.
@@ -193,8 +199,12 @@ const forgeries = (mint: Issuer["mint"], key: Key, good: Claims): Issuer["forge"
     // RFC 8707: minted by the same issuer, for somebody else.
     otherAudience: mint({ claims: { aud: `${resource}-of-another` } }),
     otherIssuer: mint({ claims: { iss: `${issuer}.attacker.example` } }),
-    // RFC 9068 section 5: an ID token of the same user, which is for the client to read.
-    idToken: mint({ header: { typ: "JWT" }, claims: { aud: "client-1", client_id: undefined, nonce: "nonce-1" } })
+    // RFC 9068 section 5: an ID token of the same user, which is for the client to read. An issuer that writes no type to its
+    // access tokens writes none to its ID tokens.
+    idToken: mint({
+      header: { typ: header["typ"] === undefined ? undefined : "JWT" },
+      claims: { aud: "client-1", client_id: undefined, nonce: "nonce-1" }
+    })
   }
 }
 

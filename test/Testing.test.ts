@@ -24,19 +24,27 @@ const servers = [
   {
     name: "ResourceServer.layer",
     layer: ResourceServer.layer({ issuer: options.issuer, baseUrl: "https://api.example", path: "/mcp" }),
-    idToken: "TypeMismatch"
+    header: undefined,
+    otherAudience: "AudienceMismatch"
   },
   {
     name: "AuthKit.layer",
     layer: AuthKit.layer({ authkitDomain: "as.example", baseUrl: "https://api.example", path: "/mcp" }),
-    idToken: "AudienceMismatch"
+    header: { typ: undefined },
+    otherAudience: "TypeMismatch"
+  },
+  {
+    name: "AuthKit.layer, as its emulator mints them,",
+    layer: AuthKit.layer({ authkitDomain: "as.example", baseUrl: "https://api.example", path: "/mcp" }),
+    header: { typ: "JWT" },
+    otherAudience: "TypeMismatch"
   }
 ]
 
 describe("issuer", () => {
-  it.effect.each(servers)("mints what $name accepts, and forges what it refuses", ({ idToken, layer }) =>
+  it.effect.each(servers)("mints what $name accepts, and forges what it refuses", ({ header, layer, otherAudience }) =>
     Effect.gen(function* () {
-      const issuer = yield* Testing.issuer(options)
+      const issuer = yield* Testing.issuer({ ...options, header })
       yield* TestClock.setTime(1_700_000_000_000)
       yield* Effect.gen(function* () {
         expect(yield* verdict(issuer.mint())).toBe("accepted")
@@ -50,11 +58,24 @@ describe("issuer", () => {
           tampered: "SignatureInvalid",
           expired: "Expired",
           notYetValid: "NotYetValid",
-          otherAudience: "AudienceMismatch",
+          otherAudience,
           otherIssuer: "IssuerMismatch",
-          idToken
+          idToken: "TypeMismatch"
         } satisfies Record<Testing.Attack, string>)
       }).pipe(Effect.provide(Layer.provide(layer, issuer.layer)), Effect.provide(Logger.remove(Logger.defaultLogger)))
+    })
+  )
+
+  it.effect("mints and forges tokens without typ, its ID tokens too, where the issuer writes none", () =>
+    Effect.gen(function* () {
+      const { forge, mint } = yield* Testing.issuer({ ...options, header: { typ: undefined } })
+      const header = (token: Effect.Effect<Testing.Token>) =>
+        Effect.map(token, (minted) => jose.decodeProtectedHeader(Redacted.value(minted)))
+      expect(yield* header(mint())).toEqual({ alg: "RS256", kid: "rs256" })
+      expect(yield* header(mint({ header: { typ: "JWT" } }))).toEqual({ alg: "RS256", kid: "rs256", typ: "JWT" })
+      expect(yield* header(forge.idToken)).toEqual({ alg: "RS256", kid: "rs256" })
+      expect(jose.decodeJwt(Redacted.value(yield* forge.idToken))).toMatchObject({ aud: "client-1", nonce: "nonce-1" })
+      expect(yield* header(forge.unsigned)).toEqual({ alg: "none" })
     })
   )
 

@@ -141,7 +141,7 @@ describe("answers", () => {
       ["CriticalHeaderUnsupported", "The access token needs an unsupported extension", "any `crit`"],
       ["KeyNotFound", "The access token is signed with an unknown key", "no usable key of the issuer fits"],
       ["SignatureInvalid", "The signature of the access token is invalid", "the signature does not verify"],
-      ["TypeMismatch", "The token is not an access token", "`typ` is not an access token's"],
+      ["TypeMismatch", "The token is not an access token", "`typ`, or what takes its place, is not an access token's"],
       ["IssuerMismatch", "The access token is from another issuer", "`iss` is not the configured issuer"],
       ["AudienceMismatch", "The access token is for another resource", "`aud` does not name this resource"],
       ["Expired", "The access token expired", "`exp` is past"],
@@ -149,7 +149,7 @@ describe("answers", () => {
       [
         "ClaimInvalid",
         "A claim of the access token is missing or invalid",
-        "a required claim is missing, or of a wrong type"
+        "a claim is missing, of a wrong type or of a wrong value"
       ],
       [
         "BindingMismatch",

@@ -513,7 +513,8 @@ describe("examples/authkit", () => {
         resources: { [resource]: [] },
         clients: [],
         signingKey: yield* AuthorizationServer.newSigningKey("RS256"),
-        jwksPath: "/oauth2/jwks"
+        jwksPath: "/oauth2/jwks",
+        untyped: true
       })
       const server = yield* run("examples/authkit/server.ts", { AUTHKIT_DOMAIN: authKit.issuer, PORT: String(port) })
       yield* server.says(/Listening on/)

@@ -40,6 +40,8 @@ export interface Options {
   readonly jwksPath?: `/${string}`
   /** Makes the server that listens. Default: one of `node:http`. */
   readonly createServer?: () => Http.Server
+  /** Writes no `typ` to its access tokens, as AuthKit does. Default: `at+jwt`. */
+  readonly untyped?: boolean
 }
 
 export interface AuthorizationServer {
@@ -133,10 +135,15 @@ const makeProvider = (issuer: string, signingKey: JWK, options: Options) =>
       token: "/token",
       jwks: options.jwksPath ?? "/jwks"
     },
+    ...(options.untyped === true && { formats: { customizers: { jwt: withoutType } } }),
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     loadExistingGrant
   })
+
+const withoutType = (_context: unknown, _token: unknown, jwt: { header?: object | undefined }) => {
+  jwt.header = { typ: undefined }
+}
 
 const machine = ({ id, secret }: Client): ClientMetadata => ({
   client_id: id,
