@@ -95,7 +95,6 @@ export const layerHttpRouter = (
 /** The path of an MCP server whose options can be meant. */
 const pathOf = (options: Options, resource: ProtectedResource.ProtectedResource["Type"]) =>
   Effect.gen(function* () {
-    yield* read.record("options", options)
     yield* read.text("name", options.name)
     yield* read.text("version", options.version)
     if (options.hideForbidden !== undefined) yield* read.boolean("hideForbidden", options.hideForbidden)
@@ -119,6 +118,7 @@ const door = (options: Options) =>
   HttpLayerRouter.middleware<{ provides: AccessToken.AccessToken }>()(
     Effect.gen(function* () {
       const resource = yield* ProtectedResource.ProtectedResource
+      yield* read.record("options", options)
       const maxBodyBytes = yield* boundedBody.maxBodyBytes(options.maxBodyBytes)
       const registry = yield* McpServer.McpServer
       const guarded = yield* mcpRegistry.guard(registry, resource.resource, McpServer.McpServer.make)

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { issuer, keyFor, mint } from "./support/issuer.ts"
+import { body as rejectionBody } from "./support/rejections.ts"
 import { serve } from "./support/server.ts"
 
 const authAt = (path: string) =>
@@ -127,11 +128,18 @@ describe.each(Object.entries(shared))("one door for two resources, %s", (_, make
       expect(yield* call(`${url}/b`, "/b", "of_b")).toEqual([200, '\\"of_b\\"'])
       expect((yield* call(`${url}/a`, "/a", "of_b"))[1]).toContain("Tool not found")
       expect((yield* call(`${url}/b`, "/b", "of_a"))[1]).toContain("Tool not found")
-      expect(yield* call(`${url}/b`, "/a", "of_b")).toEqual([401, ""])
-      expect(yield* call(`${url}/a`, "/b", "of_a")).toEqual([401, ""])
+      expect(yield* call(`${url}/b`, "/a", "of_b")).toEqual([401, forAnother("/b")])
+      expect(yield* call(`${url}/a`, "/b", "of_a")).toEqual([401, forAnother("/a")])
     })
   )
 })
+
+const forAnother = (path: string) =>
+  rejectionBody(
+    "invalid_token",
+    "The access token is for another resource",
+    `https://api.example/.well-known/oauth-protected-resource${path}`
+  )
 
 describe("two doors", () => {
   it.scopedLive("for two resources fail the build, also where they are built at the same time", () =>
