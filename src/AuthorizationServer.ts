@@ -4,6 +4,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -68,20 +69,21 @@ const inTurn = (
   ask: (place: string) => Effect.Effect<Document, FetchFailure>
 ): Effect.Effect<Document, ReadonlyArray<FetchFailure>> =>
   Effect.flatMap(
-    Effect.forEach(places, () => Effect.makeLatch()),
-    (failed) =>
-      Effect.validateFirst(
-        places,
-        (place, position) => {
-          const share = Duration.times(deadline, position / places.length)
-          const turn = position === 0 ? Effect.void : Effect.raceFirst(failed[position - 1]!.await, Effect.sleep(share))
-          return Effect.zipRight(turn, ask(place)).pipe(
-            withinDeadline(printable(place)),
-            Effect.tapError(() => failed[position]!.open)
-          )
-        },
-        { concurrency: "unbounded" }
+    Effect.forEach(places, () => Deferred.make<FetchFailure>()),
+    (failed) => {
+      const asked = places.map((place, position) => {
+        const share = Duration.times(deadline, position / places.length)
+        const before = failed[position - 1]
+        const turn = before === undefined ? Effect.void : Effect.raceFirst(Deferred.await(before), Effect.sleep(share))
+        return Effect.zipRight(turn, ask(place)).pipe(
+          withinDeadline(printable(place)),
+          Effect.tapError((failure) => Deferred.succeed(failed[position]!, failure))
+        )
+      })
+      return Effect.catchAll(Effect.raceAll(asked), () =>
+        Effect.flatMap(Effect.forEach(failed, Deferred.await), Effect.fail)
       )
+    }
   )
 
 /**
