@@ -4,12 +4,13 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as ConfigurationError from "./ConfigurationError.ts"
-import { type Document, type FetchFailure, fetchJson, withinDeadline } from "./internal/fetchJson.ts"
-import { printableClaim } from "./internal/printable.ts"
+import { deadline, type Document, type FetchFailure, fetchJson, withinDeadline } from "./internal/fetchJson.ts"
+import { printable, printableClaim } from "./internal/printable.ts"
 import * as refreshing from "./internal/refreshing.ts"
 import * as wellKnown from "./internal/wellKnown.ts"
 import { ProtectedResource } from "./ProtectedResource.ts"
@@ -26,32 +27,64 @@ export const metadataUrls = (issuer: string): readonly [string, ...Array<string>
 /**
  * Fetches an issuer's metadata.
  *
- * The next place is asked only where the one before answers 4xx, and not 429; 5 seconds in all. The document's `issuer` must
- * be the configured one code point by code point (RFC 8414 section 3.3). No other member is checked. Fails with the reason
- * in words, which name the URL and never repeat the answer but for its `issuer`.
+ * The next place is asked when one fails in whatever way, or has not answered within an equal share of the 5 seconds that
+ * all have: one that hangs leaves time for the others, and one that is only slow may still answer. The document's `issuer`
+ * must be the configured one code point by code point (RFC 8414 section 3.3), and `required` members must be strings:
+ * `jwks_uri` by default, which RFC 8414 lets a document lack that another place has. No other member is checked.
+ *
+ * Fails with what each place answered, which names the URL and never repeats the answer but for its `issuer`, and with the
+ * longest `Retry-After`.
  */
-export const discover = (client: HttpClient.HttpClient, issuer: string): Effect.Effect<Document, FetchFailure> => {
-  const [first, ...rest] = metadataUrls(issuer)
-  return rest
-    .reduce(
-      (tried, url) =>
-        Effect.catchAll(tried, (failure) =>
-          failure.status !== undefined && failure.status >= 400 && failure.status < 500 && failure.status !== 429
-            ? fetchJson(client, url)
-            : Effect.fail(failure)
-        ),
-      fetchJson(client, first)
-    )
-    .pipe(
-      withinDeadline(`the metadata of "${issuer}"`),
-      Effect.filterOrFail(
-        ({ body }) => body["issuer"] === issuer,
-        ({ body }): FetchFailure => ({
-          reason: `the metadata of "${issuer}" names issuer "${printableClaim(body["issuer"]) ?? ""}"`
-        })
-      )
-    )
+export const discover = (
+  client: HttpClient.HttpClient,
+  issuer: string,
+  required: ReadonlyArray<string> = ["jwks_uri"]
+): Effect.Effect<Document, FetchFailure> => {
+  const name = printable(issuer)
+  if (!URL.canParse(issuer)) return Effect.fail({ reason: `the issuer "${name}" is not a URL` })
+  const ask = (url: string) =>
+    Effect.flatMap(fetchJson(client, url, "application/json"), (document): Effect.Effect<Document, FetchFailure> => {
+      const problem = problemOf(document.body, issuer, required)
+      return problem === undefined ? Effect.succeed(document) : Effect.fail({ reason: `${printable(url)} ${problem}` })
+    })
+  return Effect.mapError(inTurn(metadataUrls(issuer), ask), (failures) => {
+    const delays = failures.flatMap(({ retryAfterMillis }) => retryAfterMillis ?? [])
+    return {
+      reason: `no metadata of "${name}" was found: ${failures.map(({ reason }) => reason).join("; ")}`,
+      ...(delays.length > 0 && { retryAfterMillis: Math.max(...delays) })
+    }
+  })
 }
+
+const problemOf = (body: Document["body"], issuer: string, required: ReadonlyArray<string>): string | undefined => {
+  const named = printableClaim(body["issuer"])
+  if (body["issuer"] !== issuer) return named === undefined ? "names no issuer" : `names issuer "${named}"`
+  const missing = required.find((member) => typeof body[member] !== "string")
+  return missing === undefined ? undefined : `has no ${missing}`
+}
+
+/** The first success, within one deadline; or all failures, in the order of the places. */
+const inTurn = (
+  places: ReadonlyArray<string>,
+  ask: (place: string) => Effect.Effect<Document, FetchFailure>
+): Effect.Effect<Document, ReadonlyArray<FetchFailure>> =>
+  Effect.flatMap(
+    Effect.forEach(places, () => Deferred.make<FetchFailure>()),
+    (failed) => {
+      const asked = places.map((place, position) => {
+        const share = Duration.times(deadline, position / places.length)
+        const before = failed[position - 1]
+        const turn = before === undefined ? Effect.void : Effect.raceFirst(Deferred.await(before), Effect.sleep(share))
+        return Effect.zipRight(turn, ask(place)).pipe(
+          withinDeadline(printable(place)),
+          Effect.tapError((failure) => Deferred.succeed(failed[position]!, failure))
+        )
+      })
+      return Effect.catchAll(Effect.raceAll(asked), () =>
+        Effect.flatMap(Effect.forEach(failed, Deferred.await), Effect.fail)
+      )
+    }
+  )
 
 /**
  * Forwards the first authorization server's metadata at this server's `/.well-known/oauth-authorization-server`, for
@@ -72,11 +105,11 @@ export const layerMetadataRoute: Layer.Layer<
       const client = yield* HttpClient.HttpClient
       const [issuer = resource] = metadata.authorization_servers
       const document = yield* refreshing.make({
-        load: Effect.flatMap(discover(client, issuer), ({ body, maxAgeMillis }) =>
+        load: Effect.flatMap(discover(client, issuer, []), ({ body, maxAgeMillis }) =>
           // What can be read is not always written: a document of too many levels throws.
           Effect.try({
             try: () => ({ value: wellKnown.document(body), maxAgeMillis }),
-            catch: (): FetchFailure => ({ reason: `the metadata of "${issuer}" cannot be written` })
+            catch: (): FetchFailure => ({ reason: `the metadata of "${printable(issuer)}" cannot be written` })
           })
         ),
         freshFor: Duration.minutes(10),

@@ -134,14 +134,25 @@ const signer = (keySet: KeySet["Type"], token: string, header: Header, now: numb
   const atHand = now === undefined ? undefined : keySet.findNow?.(header, now)
   const found = atHand === undefined || atHand.length === 0 ? keySet.find(header) : Effect.succeed(atHand)
   return andThen(found, (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid> =>
-    keys.length > 0 ? firstOf(keys, token) : keyNotFound(header)
+    keys.length > 0 && keys.length <= maxCandidates ? firstOf(keys, token) : keyNotFound(header, keys.length)
   )
 }
 
-const keyNotFound = ({ algorithm, keyId }: Header): Effect.Effect<never, KeyNotFound> =>
-  keyId === undefined
-    ? new KeyNotFound({ algorithm })
-    : Effect.flatMap(printableKeyId(keyId), (shown) => new KeyNotFound({ algorithm, keyId: shown }))
+/** Signature checks that one token may cost. */
+const maxCandidates = 4
+
+const keyNotFound = ({ algorithm, keyId }: Header, fitting: number): Effect.Effect<never, KeyNotFound> => {
+  const hint = fitting === 0 ? {} : { hint: tooMany(fitting, keyId) }
+  return keyId === undefined
+    ? new KeyNotFound({ algorithm, ...hint })
+    : Effect.flatMap(printableKeyId(keyId), (shown) => new KeyNotFound({ algorithm, keyId: shown, ...hint }))
+}
+
+const tooMany = (fitting: number, keyId: string | undefined): string =>
+  `${fitting} keys fit, and at most ${maxCandidates} are tried; ` +
+  (keyId === undefined
+    ? "the issuer has to name the key in the token's kid"
+    : "the issuer has to give each key its own kid")
 
 const firstOf = (
   keys: ReadonlyArray<VerificationKey>,

@@ -40,7 +40,10 @@ export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
   {
     /** The algorithms that tokens of this issuer may be signed with. */
     readonly algorithms: ReadonlySet<Algorithm>
-    /** The keys that fit a token's `alg` and `kid`, at most four; none if the issuer has no such key, or more. */
+    /**
+     * The keys that fit a token's `alg` and `kid`; none if the issuer has no such key. Where more than four fit, none of them
+     * is tried and the token is rejected with `KeyNotFound`.
+     */
     readonly find: (header: {
       readonly algorithm: Algorithm
       readonly keyId: string | undefined
@@ -63,7 +66,7 @@ export interface JsonWebKeySet {
 
 /** What every key set can be told. */
 export interface Options {
-  /** The algorithms to allow. Default: RS256, PS256, ES256, EdDSA, Ed25519. */
+  /** The algorithms to allow. Default: RS256, PS256, ES256, ES384, EdDSA, Ed25519. */
   readonly algorithms?: ReadonlyArray<Algorithm> | undefined
 }
 
@@ -77,7 +80,7 @@ export interface RemoteOptions extends Options {
   readonly cooldown?: Duration.DurationInput | undefined
 }
 
-const defaultAlgorithms: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+const defaultAlgorithms: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
 
 /** More keys than this in one set are not an issuer's. */
 const maxKeys = 1000

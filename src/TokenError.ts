@@ -66,17 +66,18 @@ export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeader
 }
 
 /**
- * No usable key of the issuer fits the token. `keyId` is the token's `kid` if it is harmless to print, else
- * `sha256:` and eight hex digits of its hash; it is left out when the token has none.
+ * No usable key of the issuer fits the token, or too many do, as `hint` then says. `keyId` is the token's `kid` if it is
+ * harmless to print, else `sha256:` and eight hex digits of its hash; it is left out when the token has none.
  */
 export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()(
   "KeyNotFound",
-  { algorithm: Schema.String, keyId: OptionalText },
+  { algorithm: Schema.String, keyId: OptionalText, hint: OptionalText },
   HttpApiSchema.annotations({ status: 401 })
 ) {
   override get message() {
     const key = this.keyId === undefined ? "a token without kid" : `kid ${this.keyId}`
-    return `no usable key of the issuer fits ${key} and ${this.algorithm}`
+    const count = this.hint === undefined ? "no usable key" : "no single key"
+    return withHint(`${count} of the issuer fits ${key} and ${this.algorithm}`, this.hint)
   }
 }
 

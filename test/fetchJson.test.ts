@@ -43,13 +43,74 @@ describe("fetchJson", () => {
 
   it.effect.each<[string, ReadonlyArray<number>]>([
     ["bytes that are not UTF-8", [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]],
-    ["a byte order mark", [0xef, 0xbb, 0xbf, 0x7b, 0x7d]],
+    ["two byte order marks", [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, 0x7b, 0x7d]],
+    ["a byte order mark behind the start", [0x7b, 0xef, 0xbb, 0xbf, 0x7d]],
+    ["UTF-16 with its byte order mark", [0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]],
     ["half an object", [0x7b]]
   ])("refuses %s", ([, bytes]) =>
     Effect.gen(function* () {
       expect(yield* fetched(new Response(Uint8Array.from(bytes)))).toMatchObject(
         failed(`${url} did not answer a JSON object (content type none)`)
       )
+    })
+  )
+
+  it.effect("skips a byte order mark", () =>
+    Effect.gen(function* () {
+      expect(yield* fetched(new Response('\ufeff{"keys":[]}'))).toMatchObject({ right: { body: { keys: [] } } })
+    })
+  )
+
+  it.effect.each(["application/jwk-set+json", "application/json; charset=utf-8", "text/plain", "text/html", ""])(
+    "takes a JSON object that calls itself %j",
+    (type) =>
+      Effect.gen(function* () {
+        const answer = new Response('{"keys":[]}', { headers: { "content-type": type } })
+        expect(yield* fetched(answer)).toMatchObject({ right: { body: { keys: [] } } })
+      })
+  )
+
+  it.effect("takes the last of two members with one name", () =>
+    Effect.gen(function* () {
+      const answer = new Response('{"keys":[1],"keys":[2]}')
+      expect(yield* fetched(answer)).toMatchObject({ right: { body: { keys: [2] } } })
+    })
+  )
+
+  it.effect("reads an object of as many levels as fit, and refuses an array of them", () =>
+    Effect.gen(function* () {
+      const deep = "[".repeat(500_000) + "]".repeat(500_000)
+      expect(yield* fetched(new Response(`{"keys":${deep}}`))).toHaveProperty("right.body.keys")
+      expect(yield* fetched(new Response(deep))).toMatchObject(
+        failed(`${url} did not answer a JSON object (content type text/plain;charset=UTF-8)`)
+      )
+    })
+  )
+
+  it.effect("asks for a key set unless told what else", () => {
+    const net = network(() => json({}))
+    return Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      yield* fetchJson(client, url)
+      yield* fetchJson(client, url, "application/json")
+      expect(net.requests.map(({ headers }) => headers)).toEqual([
+        { accept: "application/json, application/jwk-set+json" },
+        { accept: "application/json" }
+      ])
+    }).pipe(Effect.provide(net.layer))
+  })
+
+  it.effect("shows what is long cut short", () =>
+    Effect.gen(function* () {
+      const long = `${url}?${"x".repeat(10_000)}`
+      const answers = [
+        new Response(null, { status: 302, headers: { location: `https://${"a".repeat(10_000)}.example/` } }),
+        new Response("", { headers: { "content-type": "x".repeat(10_000) } })
+      ]
+      for (const answer of answers) {
+        const { left } = (yield* fetched(answer, long)) as unknown as { readonly left: { readonly reason: string } }
+        expect(left.reason.length).toBeLessThan(600)
+      }
     })
   )
 
@@ -71,7 +132,7 @@ describe("fetchJson", () => {
     Effect.gen(function* () {
       yield* TestClock.adjust("10 seconds")
       const answer = new Response(null, { status: 503, headers: { "retry-after": new Date(25_000).toUTCString() } })
-      expect(yield* fetched(answer)).toMatchObject({ left: { status: 503, retryAfterMillis: 15_000 } })
+      expect(yield* fetched(answer)).toMatchObject({ left: { retryAfterMillis: 15_000 } })
     })
   )
 
@@ -93,7 +154,7 @@ describe("fetchJson", () => {
     Effect.gen(function* () {
       const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
       const failure = yield* Effect.flip(fetchJson(client, url))
-      expect(failure).toEqual({ reason: `${url} answered 418`, status: 418, retryAfterMillis: undefined })
+      expect(failure).toEqual({ reason: `${url} answered 418` })
     }).pipe(Effect.provide(network(() => new Response(null, { status: 418 })).layer))
   )
 

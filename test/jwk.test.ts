@@ -72,6 +72,13 @@ describe("judge", () => {
     ["an Ed25519 key for Ed25519", { ...okp, alg: "Ed25519" }, ["EdDSA", "Ed25519"]],
     ["use sig", { ...ec, use: "sig" }, ["ES256"]],
     ["key_ops with verify", { ...ec, key_ops: ["encrypt", "verify"] }, ["ES256"]],
+    ...["d", "p", "q", "dp", "dq", "qi", "oth", "k"].flatMap((name) =>
+      [null, "", []].map((none) => [`${name} of ${JSON.stringify(none)}`, { ...ec, [name]: none }, ["ES256"]] as const)
+    ),
+    ["use of null", { ...ec, use: null }, ["ES256"]],
+    ["key_ops of null", { ...ec, key_ops: null }, ["ES256"]],
+    ["an alg of null", { ...rsa, alg: null }, rsaAlgorithms],
+    ["a crv of null in an RSA key", { ...rsa, crv: null }, rsaAlgorithms],
     ["members it does not know", { ...ec, x5c: ["MII"], constructor: 1, then: 1 }, ["ES256"]]
   ]
   for (const [what, member, algorithms] of usable) {
@@ -100,12 +107,12 @@ describe("judge", () => {
     ),
     ["private material whatever the use", { ...ec, use: "enc", d: bytes(32) }, "private material", secret],
     ["private material in a key of an unknown type", { kty: "X", d: "AQAB" }, "private material", secret],
-    ["private material of null", { ...ec, d: null }, "private material", secret],
+    ["a list of private material of null", { ...rsa, oth: [null] }, "private material", secret],
+    ["private material that is false", { ...ec, d: false }, "private material", secret],
+    ["an oct key with a k of null", { kty: "oct", k: null }, "a symmetric key", secret],
     ["a kid that is a number", { ...ec, kid: 1 }, "one whose kid is no string"],
-    ["a kid of null", { ...ec, kid: null }, "one whose kid is no string"],
     ["use enc", { ...ec, use: "enc" }, "not for signatures (use)"],
     ["use SIG", { ...ec, use: "SIG" }, "not for signatures (use)"],
-    ["use of null", { ...ec, use: null }, "not for signatures (use)"],
     ["key_ops with sign alone", { ...ec, key_ops: ["sign"] }, "not for verification (key_ops)"],
     ["empty key_ops", { ...ec, key_ops: [] }, "not for verification (key_ops)"],
     ["key_ops that is a string", { ...ec, key_ops: "verify" }, "not for verification (key_ops)"],
@@ -113,7 +120,8 @@ describe("judge", () => {
     ["an RSA key for HMAC", { ...rsa, alg: "HS256" }, "for no allowed algorithm (kty, crv, alg)"],
     ["an RSA key for none", { ...rsa, alg: "none" }, "for no allowed algorithm (kty, crv, alg)"],
     ["an RSA key for ES256", { ...rsa, alg: "ES256" }, "for no allowed algorithm (kty, crv, alg)"],
-    ["an RSA key with an alg of null", { ...rsa, alg: null }, "for no allowed algorithm (kty, crv, alg)"],
+    ["a kty of null", { ...rsa, kty: null }, "for no allowed algorithm (kty, crv, alg)"],
+    ["a crv of null", { ...ec, crv: null }, "for no allowed algorithm (kty, crv, alg)"],
     ["a kty of other case", { ...rsa, kty: "rsa" }, "for no allowed algorithm (kty, crv, alg)"],
     ["an alg named like a method", { ...rsa, alg: "constructor" }, "for no allowed algorithm (kty, crv, alg)"],
     ["a P-256 key for ES384", { ...ec, alg: "ES384" }, "for no allowed algorithm (kty, crv, alg)"],
@@ -138,6 +146,7 @@ describe("judge", () => {
     ["an RSA exponent of 0", { ...rsa, e: "AA" }, "a bad RSA exponent"],
     ["an even RSA exponent", { ...rsa, e: "AQAA" }, "a bad RSA exponent"],
     ["an RSA exponent of 65 bits", { ...rsa, e: bytes(9, 0x01) }, "a bad RSA exponent"],
+    ["a y of null", { ...ec, y: null }, "a malformed P-256 key"],
     ["a short x", { ...ec, x: bytes(31) }, "a malformed P-256 key"],
     ["a long y", { ...ec, y: bytes(33) }, "a malformed P-256 key"],
     ["a missing y", { kty: "EC", crv: "P-256", x: ec.x }, "a malformed P-256 key"],
@@ -175,8 +184,10 @@ describe("judge", () => {
     })
   })
 
-  it("takes a key without kid", () => {
+  it("takes a key without kid, and one whose kid is null", () => {
     const { kid: _, ...nameless } = ec
-    expect(judge(nameless, all)).toStrictEqual({ jwk: nameless, keyId: undefined, algorithms: ["ES256"] })
+    for (const member of [nameless, { ...nameless, kid: null }]) {
+      expect(judge(member, all)).toStrictEqual({ jwk: nameless, keyId: undefined, algorithms: ["ES256"] })
+    }
   })
 })

@@ -32,6 +32,16 @@ describe("make", () => {
       expect(keyIndex.lookUp(index, { algorithm: "ES256", keyId: undefined })).toHaveLength(2)
     })
   )
+
+  it.effect("keeps every key that fits, however many, for those who check signatures to count", () =>
+    Effect.gen(function* () {
+      const { jwk } = yield* Effect.promise(() => generateKey("ES256", "one"))
+      const { index } = yield* keyIndex.make(Array<object>(6).fill(jwk), new Set(["ES256"]))
+      for (const keyId of ["one", undefined]) {
+        expect(keyIndex.lookUp(index, { algorithm: "ES256", keyId })).toHaveLength(6)
+      }
+    })
+  )
 })
 
 describe("reporter", () => {

@@ -7,14 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { isSecure } from "../ResourceUrl.ts"
+import { answeredElsewhere } from "./answeredElsewhere.ts"
 import { parseObject } from "./json.ts"
 import { printable } from "./printable.ts"
 
 /** Why a document could not be had, in words that are safe to log, and how long the server asked to be left alone. */
 export interface FetchFailure {
   readonly reason: string
-  /** The status of an answer that was not 200. */
-  readonly status?: number
   readonly retryAfterMillis?: number | undefined
 }
 
@@ -25,23 +24,28 @@ export interface Document {
 }
 
 /** The longest that one fetch may take, body included. */
-const deadline = Duration.seconds(5)
+export const deadline = Duration.seconds(5)
 
 /** The most bytes that are read of one answer. */
 const maxBytes = 1_048_576
 
 /**
- * Fetches a JSON object from an issuer that may be slow, broken or hostile.
+ * Fetches a JSON object from an issuer that may be slow, broken or hostile; by default a key set.
  *
- * 5 seconds and 1 MiB in all, counted while streaming; status 200 only, no redirects; `https` but for loopback hosts; the
- * issuer is sent no trace headers.
+ * 5 seconds and 1 MiB in all, counted while streaming; status 200 only; `https` but for loopback hosts; the issuer is sent
+ * no trace headers. No redirects: where the client followed one all the same, the answer is not read. A byte order mark is
+ * skipped; of two members with one name the last counts. Not checked: the content type of the answer.
  */
-export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Effect<Document, FetchFailure> => {
-  const fail = (what: string, more?: Omit<FetchFailure, "reason">) =>
-    Effect.fail<FetchFailure>({ reason: `${printable(url)} ${what}`, ...more })
+export const fetchJson = (
+  client: HttpClient.HttpClient,
+  url: string,
+  accept = "application/json, application/jwk-set+json"
+): Effect.Effect<Document, FetchFailure> => {
+  const fail: Fail = (what, retryAfterMillis) =>
+    Effect.fail({ reason: `${printable(url)} ${what}`, ...(retryAfterMillis !== undefined && { retryAfterMillis }) })
   if (!URL.canParse(url) || !isSecure(new URL(url))) return fail("is not an https URL")
   return HttpClient.withTracerPropagation(client, false)
-    .get(url, { headers: { accept: "application/json" } })
+    .get(url, { headers: { accept } })
     .pipe(
       withoutRedirects,
       // A client of the user's may take other statuses for errors.
@@ -50,19 +54,7 @@ export const fetchJson = (client: HttpClient.HttpClient, url: string): Effect.Ef
           ? Effect.succeed(error.response)
           : fail("cannot be reached")
       ),
-      Effect.flatMap((response) =>
-        response.status === 200
-          ? Effect.map(readBody(response, fail), (body) => ({ body, maxAgeMillis: maxAge(response) }))
-          : Effect.zipRight(
-              release(response),
-              Effect.flatMap(Clock.currentTimeMillis, (now) =>
-                fail(`answered ${response.status}${leadingTo(response.headers["location"], url)}`, {
-                  status: response.status,
-                  retryAfterMillis: retryAfter(response.headers["retry-after"], now)
-                })
-              )
-            )
-      ),
+      Effect.flatMap((response) => read(response, url, fail)),
       // The deadline holds even where the client does not let itself be interrupted.
       Effect.disconnect,
       withinDeadline(printable(url)),
@@ -78,7 +70,26 @@ export const withinDeadline = (what: string) =>
     onTimeout: (): FetchFailure => ({ reason: `${what} did not answer within ${Duration.format(deadline)}` })
   })
 
-type Fail = (what: string) => Effect.Effect<never, FetchFailure>
+type Fail = (what: string, retryAfterMillis?: number) => Effect.Effect<never, FetchFailure>
+
+const read = (
+  response: HttpClientResponse.HttpClientResponse,
+  url: string,
+  fail: Fail
+): Effect.Effect<Document, FetchFailure> => {
+  const other = answeredElsewhere(response, url)
+  if (other !== undefined) {
+    return Effect.zipRight(release(response), fail(`was answered by another URL (host ${printable(other.host)})`))
+  }
+  if (response.status === 200) {
+    return Effect.map(readBody(response, fail), (body) => ({ body, maxAgeMillis: maxAge(response) }))
+  }
+  const { location, "retry-after": delay } = response.headers
+  return release(response).pipe(
+    Effect.zipRight(Clock.currentTimeMillis),
+    Effect.flatMap((now) => fail(`answered ${response.status}${leadingTo(location, url)}`, retryAfter(delay, now)))
+  )
+}
 
 const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =>
   response.stream.pipe(
@@ -104,7 +115,7 @@ const release = (response: HttpClientResponse.HttpClientResponse) =>
 
 const decodeObject = (bytes: Uint8Array) => {
   try {
-    return parseObject(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes))
+    return parseObject(new TextDecoder("utf-8", { fatal: true }).decode(bytes))
   } catch {
     return undefined
   }

@@ -42,15 +42,15 @@ export interface UnusableJwk {
 /**
  * Judges one member of a key set (RFC 7517 section 5: what cannot be used is ignored, and the rest still counts).
  *
- * The public members alone are passed on. What only a cryptographic library can tell, such as a point off its curve, is
- * not judged here.
+ * A member that is `null` counts as absent. The public members alone are passed on. What only a cryptographic library can
+ * tell, such as a point off its curve, is not judged here.
  */
 export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJwk | UnusableJwk => {
   if (typeof member !== "object" || member === null || Array.isArray(member)) return { unusable: "not an object" }
   const own = (name: string): unknown =>
-    Object.hasOwn(member, name) ? (member as Record<string, unknown>)[name] : undefined
+    Object.hasOwn(member, name) ? ((member as Record<string, unknown>)[name] ?? undefined) : undefined
   if (own("kty") === "oct") return { unusable: "a symmetric key", secret: true }
-  if (secretMembers.some((name) => Object.hasOwn(member, name))) return { unusable: "private material", secret: true }
+  if (secretMembers.some((name) => isMaterial(own(name)))) return { unusable: "private material", secret: true }
 
   const keyId = own("kid")
   if (keyId !== undefined && typeof keyId !== "string") return { unusable: "one whose kid is no string" }
@@ -73,6 +73,10 @@ export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJ
     kty === "RSA" ? { kty, n: own("n"), e: own("e") } : { kty, crv, x: own("x"), ...(kty === "EC" && { y: own("y") }) }
   return { jwk, keyId, algorithms }
 }
+
+/** Some libraries write the members that a public key lacks as empty texts or lists. */
+const isMaterial = (value: unknown): boolean =>
+  value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
 
 /** A key is for the one algorithm it names. `EdDSA` on an Ed25519 key and `Ed25519` are two names of one (RFC 9864). */
 const agrees = (keyAlgorithm: unknown, algorithm: Algorithm): boolean =>

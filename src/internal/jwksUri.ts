@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Document, FetchFailure } from "./fetchJson.ts"
+import { jwksUriProblem } from "./jwksUriProblem.ts"
 import { printable } from "./printable.ts"
 
 /** Where an issuer's metadata says that its keys are. */
@@ -25,9 +26,10 @@ export const make = (
   const ask = Effect.gen(function* () {
     const { body } = yield* discovered
     const uri = body["jwks_uri"]
-    if (typeof uri !== "string") return yield* failure(`the metadata of "${issuer}" has no jwks_uri`)
-    // An issuer on loopback may keep its keys there; one elsewhere must not send us there.
-    if (isHttps(issuer) && !isHttps(uri)) return yield* failure(`${printable(uri)} is not an https URL`)
+    const shown = printable(issuer)
+    if (typeof uri !== "string") return yield* failure(`the metadata of "${shown}" has no jwks_uri`)
+    const problem = jwksUriProblem(uri, issuer)
+    if (problem !== undefined) return yield* failure(`the jwks_uri of "${shown}" ${problem}`)
     known = uri
     askAgainAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(freshFor)
     return uri
@@ -45,5 +47,3 @@ export const make = (
 }
 
 const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })
-
-const isHttps = (url: string): boolean => URL.canParse(url) && new URL(url).protocol === "https:"

@@ -5,20 +5,17 @@ import type { VerificationKey } from "../KeySet.ts"
 import { type Algorithm, judge } from "./jwk.ts"
 import { printable } from "./printable.ts"
 
-/** Signature checks that one token may cost. */
-const maxCandidates = 4
-
 /** Keys by algorithm, then by `kid`; keys without one are under `undefined`. */
 export type Index = ReadonlyMap<Algorithm, ReadonlyMap<string | undefined, ReadonlyArray<VerificationKey>>>
 
+/** The keys that fit a token, however many. */
 export const lookUp = (
   index: Index,
   { algorithm, keyId }: { readonly algorithm: Algorithm; readonly keyId: string | undefined }
 ): ReadonlyArray<VerificationKey> => {
   const fitting = index.get(algorithm)
   if (fitting === undefined) return []
-  const found = keyId === undefined ? [...fitting.values()].flat() : (fitting.get(keyId) ?? [])
-  return found.length > maxCandidates ? [] : found
+  return keyId === undefined ? [...fitting.values()].flat() : (fitting.get(keyId) ?? [])
 }
 
 /** Whether the set has the token's `kid`, be it for another algorithm; for a token without one, any key that fits. */
