@@ -291,6 +291,11 @@ type Route<E, R> =
   | HttpLayerRouter.Request.From<"Requires", Exclude<R, HttpLayerRouter.Provided>>
   | HttpLayerRouter.Request.From<"Error", E>
 
+/** Not `AccessToken` itself, which `AccessToken.layerRequest` provides: nothing provides a text. */
+type WithoutToken<R> = [Extract<R, AccessToken>] extends [never]
+  ? never
+  : "the handler of an open route reads AccessToken"
+
 /**
  * Adds a protected route below the resource's own path: `"/"` is that path itself, `"/notes"` is `/mcp/notes` for `/mcp`.
  *
@@ -324,21 +329,12 @@ export const addOpen = <E, R>(
   method: Method,
   path: `/${string}`,
   handler: Handler<E, R>
-): Layer.Layer<
-  never,
-  ConfigurationError.ConfigurationError,
-  // `AccessToken` itself, and not as part of a request, is what nothing can provide here.
-  Route<E, Exclude<R, AccessToken>> | Extract<R, AccessToken>
-> =>
+): Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>> =>
   adding.layer({ open: true, withoutBodies: false }, route(method, path, handler), () =>
     Effect.flatMap(ProtectedResource, (resource) =>
       Effect.zipRight(published.onRouter(resource), adding.logOpen([`${method} ${below(resource.path, path)}`]))
     )
-  ) as Layer.Layer<
-    never,
-    ConfigurationError.ConfigurationError,
-    Route<E, Exclude<R, AccessToken>> | Extract<R, AccessToken>
-  >
+  ) as Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>>
 
 const route = <E, R>(method: Method, path: `/${string}`, handler: Handler<E, R>) =>
   Layer.unwrapEffect(

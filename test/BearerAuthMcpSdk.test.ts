@@ -129,7 +129,7 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
     Effect.gen(function* () {
       const { auth, url } = yield* serve(make, Auth, own)
       const root = "/.well-known/oauth-protected-resource"
-      for (const path of [`${root}/mcp`, root, `${root}?x=1`]) {
+      for (const path of [`${root}/mcp`, root, `${root}?x=1`, `${root}/mcp/`, `${root}/`]) {
         const response = yield* get(url + path)
         expect([
           response.status,

@@ -147,7 +147,7 @@ describe("BearerAuthWeb.make", () => {
       const { lines, url } = yield* serve(Auth)
       lines.length = 0
       const root = "/.well-known/oauth-protected-resource"
-      for (const path of [`${root}/mcp`, root, `${root}/mcp?x=1`]) {
+      for (const path of [`${root}/mcp`, root, `${root}/mcp?x=1`, `${root}/mcp/`, `${root}/`]) {
         const response = yield* get(url + path)
         expect([
           response.status,

@@ -415,7 +415,7 @@ describe("examples/http", () => {
       expect(yield* story.ended).toBe(0)
       const requests = [...story.output().matchAll(/^(\w+ \/\S* -> \d{3})/gm)].map(([, line]) => line)
       expect(requests).toEqual([
-        "GET /health -> 200",
+        "GET /api/health -> 200",
         "GET /api/notes -> 401",
         "GET /api/notes -> 200",
         "DELETE /api/notes -> 403",

@@ -35,7 +35,7 @@ describe("ProtectedResource.layerMetadataRoute", () => {
   it.scopedLive("serves the document at the resource's well-known URL, and at the root for the only resource", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(App)
-      for (const path of [`${wellKnown}/mcp`, wellKnown]) {
+      for (const path of [`${wellKnown}/mcp`, wellKnown, `${wellKnown}/mcp/`, `${wellKnown}/`]) {
         const response = yield* get(url + path)
         expect([
           response.status,

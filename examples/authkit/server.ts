@@ -7,7 +7,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { AccessToken, AuthKit, AuthorizationServer, ProtectedResource } from "effect-resource-server"
+import { AccessToken, AuthKit, AuthorizationServer } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -38,7 +38,7 @@ const Mcp = BearerAuthMcp.toolkit(Tools).pipe(
   Layer.provide(BearerAuthMcp.layerHttpRouter({ name: "example", version: "1.0.0" }))
 )
 
-const App = Layer.mergeAll(Mcp, ProtectedResource.layerMetadataRoute, AuthorizationServer.layerMetadataRoute)
+const App = Layer.merge(Mcp, AuthorizationServer.layerMetadataRoute)
 
 HttpLayerRouter.serve(App).pipe(
   Layer.provide(Auth),

@@ -5,7 +5,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { AccessToken, BearerAuthHttpApi, ProtectedResource, ResourceServer } from "effect-resource-server"
+import { AccessToken, BearerAuthHttpApi, ResourceServer } from "effect-resource-server"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -35,9 +35,7 @@ const Auth = ResourceServer.layerConfig({
   scopesSupported: Config.succeed(["notes:read", "notes:admin", "notes:publish"])
 })
 
-export const layer = HttpLayerRouter.serve(Layer.merge(Routes, ProtectedResource.layerMetadataRoute), {
-  disableLogger: true
-}).pipe(
+export const layer = HttpLayerRouter.serve(Routes, { disableLogger: true }).pipe(
   Layer.provide(Auth),
   Layer.provide(FetchHttpClient.layer),
   Layer.provide(

@@ -37,7 +37,7 @@ const main = Effect.gen(function* () {
 
   const reader = yield* requestToken(home, client, resource, "notes:read")
   const admin = yield* requestToken(home, client, resource, "notes:read notes:admin")
-  yield* request("GET", "/health")
+  yield* request("GET", "/api/health")
   yield* request("GET", "/api/notes")
   yield* request("GET", "/api/notes", reader)
   yield* request("DELETE", "/api/notes", reader)

@@ -5,7 +5,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import { AccessToken, BearerAuth, ProtectedResource, ResourceServer } from "effect-resource-server"
+import { AccessToken, BearerAuth, ResourceServer } from "effect-resource-server"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -32,7 +32,6 @@ const Typed = BearerAuthRpc.add(Notes).pipe(
     })
   ),
   Layer.provide(BearerAuthRpc.layer(BearerAuthRpc.Protected, Admins)),
-  Layer.merge(ProtectedResource.layerMetadataRoute),
   Layer.provide(authAt("/notes"))
 )
 
@@ -41,7 +40,6 @@ const Guarded = BearerAuthRpc.add(Status).pipe(
   Layer.provide(Status.toLayer({ status: () => Effect.map(subject, (name) => `well, ${name}`) })),
   Layer.provide(AccessToken.layerRequest),
   Layer.provide(BearerAuth.layer),
-  Layer.merge(ProtectedResource.layerMetadataRoute),
   Layer.provide(authAt("/status"))
 )
 

@@ -5,7 +5,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { AccessToken, AuthKit, BearerAuth, BearerAuthWeb, ProtectedResource } from "effect-resource-server"
+import { AccessToken, AuthKit, BearerAuth, BearerAuthWeb } from "effect-resource-server"
 import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,7 +23,6 @@ const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerRe
 const { dispose, handler } = HttpLayerRouter.toWebHandler(
   BearerAuth.add("GET", "/", whoami).pipe(
     Layer.provide(BearerAuth.layer),
-    Layer.merge(ProtectedResource.layerMetadataRoute),
     Layer.provide(Auth),
     Layer.provide([FetchHttpClient.layer, HttpServer.layerContext])
   )

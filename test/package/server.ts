@@ -30,9 +30,7 @@ const Auth = AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl: "https:/
 const subject = Effect.map(AccessToken.AccessToken, (token) => token.subject ?? "nobody")
 
 const whoami = Effect.map(subject, (text) => HttpServerResponse.text(text))
-const Route = BearerAuth.add("GET", "/whoami", whoami).pipe(
-  Layer.provide(BearerAuth.layerScopes("profile:read"))
-)
+const Route = BearerAuth.add("GET", "/whoami", whoami).pipe(Layer.provide(BearerAuth.layerScopes("profile:read")))
 
 const Tools = Toolkit.make(Tool.make("whoami", { success: Schema.String, dependencies: [AccessToken.AccessToken] }))
 const Mcp = BearerAuthMcp.toolkit(Tools).pipe(

@@ -18,7 +18,14 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import { AccessToken, AuthKit, BearerAuth, BearerAuthHttpApi, ProtectedResource } from "effect-resource-server"
+import {
+  AccessToken,
+  AuthKit,
+  BearerAuth,
+  BearerAuthHttpApi,
+  ProtectedResource,
+  TokenVerifier
+} from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Effect from "effect/Effect"
@@ -35,6 +42,8 @@ const run = <A, E>(server: Layer.Layer<A, E>) => Effect.runFork(Layer.launch(ser
 const whoami = Effect.map(AccessToken.AccessToken, ({ subject }) => HttpServerResponse.text(subject ?? "nobody"))
 const Whoami = BearerAuth.add("GET", "/whoami", whoami)
 const PlainWhoami = HttpLayerRouter.add("GET", "/whoami", whoami)
+const Erase = BearerAuth.add("DELETE", "/", HttpServerResponse.empty())
+const Health = BearerAuth.addOpen("GET", "/health", HttpServerResponse.text("well"))
 
 export const routes = () => {
   const Protected = HttpLayerRouter.serve(Layer.provide(Whoami, BearerAuth.layer))
@@ -53,6 +62,45 @@ export const routes = () => {
   // @ts-expect-error AccessToken
   run(PlainOpen.pipe(Layer.provide(Auth), Layer.provide(Node)))
 
+  // The handler reads no token, and is protected all the same.
+  const Forgotten = HttpLayerRouter.serve(Erase)
+  // @ts-expect-error AccessToken
+  run(Forgotten.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // The same where the handler is a function of the request.
+  const OfRequest = BearerAuth.add("GET", "/method", ({ method }) => Effect.succeed(HttpServerResponse.text(method)))
+  // @ts-expect-error AccessToken
+  run(HttpLayerRouter.serve(OfRequest).pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  run(HttpLayerRouter.serve(Layer.provide(Erase, BearerAuth.layer)).pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // What is open says so, and needs no door: a resource is enough.
+  const OnlyResource = AuthKit.layerResource({ authkitDomain: "app.authkit.app", baseUrl: "https://api.example" })
+  run(HttpLayerRouter.serve(Health).pipe(Layer.provide(OnlyResource), Layer.provide(Node)))
+
+  const OpenBelow = HttpLayerRouter.serve(Layer.provide(Layer.merge(Erase, Health), BearerAuth.layer))
+  run(OpenBelow.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // An open handler cannot read a token, not even below a door: the door leaves it alone.
+  const OpenReads = BearerAuth.addOpen("GET", "/whoami", whoami)
+  const Below = HttpLayerRouter.serve(Layer.provide(OpenReads, BearerAuth.layer))
+  // @ts-expect-error AccessToken
+  run(Below.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // Nor where `layerRequest` hands the requirement on to the router.
+  const HandedOn = HttpLayerRouter.serve(
+    OpenReads.pipe(Layer.provide(AccessToken.layerRequest), Layer.provide(BearerAuth.layer))
+  )
+  // @ts-expect-error the handler of an open route reads AccessToken
+  run(HandedOn.pipe(Layer.provide(Auth), Layer.provide(Node)))
+
+  // Nor a function that asks for scopes.
+  const OpenAsks = BearerAuth.addOpen("GET", "/", () =>
+    Effect.as(AccessToken.requireScopes("admin"), HttpServerResponse.empty())
+  )
+  // @ts-expect-error AccessToken
+  run(HttpLayerRouter.serve(Layer.provide(OpenAsks, BearerAuth.layer)).pipe(Layer.provide(Auth), Layer.provide(Node)))
+
   // BearerAuth stands around another route than the one that reads the token.
   const Misplaced = HttpLayerRouter.serve(
     Layer.merge(Whoami, Layer.provide(ProtectedResource.layerMetadataRoute, BearerAuth.layer))
@@ -65,9 +113,31 @@ export const routes = () => {
   run(Layer.provide(Protected, Node))
 
   // A resource without a verifier: protection cannot be had from the URL alone.
-  const Resource = AuthKit.layerResource({ authkitDomain: "app.authkit.app", baseUrl: "https://api.example" })
   // @ts-expect-error TokenVerifier
-  run(Protected.pipe(Layer.provide(Resource), Layer.provide(Node)))
+  run(Protected.pipe(Layer.provide(OnlyResource), Layer.provide(Node)))
+}
+
+const Own = TokenVerifier.layer(() => Effect.succeed({ claims: {}, scopes: new Set<string>() }))
+
+export const ownVerifier = () => {
+  const Protected = HttpLayerRouter.serve(Layer.provide(Whoami, BearerAuth.layer))
+  run(Protected.pipe(Layer.provide(Layer.provideMerge(Own, Auth)), Layer.provide(Node)))
+
+  // Beside a preset, which has a verifier: one of the two would be ignored without a word.
+  const Beside = Layer.merge(Auth, Own)
+  // @ts-expect-error ProtectedResource
+  run(Protected.pipe(Layer.provide(Beside), Layer.provide(Node)))
+
+  // The same in the other order.
+  const Before = Layer.merge(Own, Auth)
+  // @ts-expect-error ProtectedResource
+  run(Protected.pipe(Layer.provide(Before), Layer.provide(Node)))
+
+  // A verifier that says nothing of its resource could be bound to any.
+  // @ts-expect-error Property 'resource' is missing
+  Layer.succeed(TokenVerifier.TokenVerifier, {
+    verify: () => Effect.succeed({ claims: {}, scopes: new Set<string>() })
+  })
 }
 
 const Tools = Toolkit.make(Tool.make("whoami", { success: Schema.String, dependencies: [AccessToken.AccessToken] }))
