@@ -121,7 +121,6 @@ class BodyTooLarge extends Error {}
 interface NodeSource {
   readonly complete: boolean
   readonly httpVersionMajor: number
-  readonly destroyed: boolean
   readonly readableDidRead: boolean
   readonly pause: () => unknown
   readonly on: (event: string, listener: (value: never) => void) => unknown
@@ -184,15 +183,13 @@ const readNode = (source: NodeSource, received: Received): Promise<void> =>
         }
       },
       end: () => stop(resolve),
-      error: (error: Error) => stop(() => reject(error)),
-      close: () => stop(() => reject(new Error("the body broke off")))
+      error: (error: Error) => stop(() => reject(error))
     }
     const stop = (settle: () => void) => {
       for (const [event, listener] of Object.entries(listeners)) source.off(event, listener)
       settle()
     }
     for (const [event, listener] of Object.entries(listeners)) source.on(event, listener)
-    if (source.destroyed) listeners.close()
   })
 
 const readWeb = async (body: ReadableStream<Uint8Array> | null, received: Received): Promise<void> => {
