@@ -29,7 +29,7 @@ interface Server {
 const serve = (answer: (response: Http.ServerResponse, socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const requests: Server["requests"][number][] = []
+      const requests: Array<Server["requests"][number]> = []
       let open = 0
       const server = Http.createServer((request, response) => {
         requests.push({ path: request.url ?? "", headers: request.headers })

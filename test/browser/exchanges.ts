@@ -14,6 +14,7 @@ export interface Exchange {
 export const recordingServer = (exchanges: Array<Exchange>) => () =>
   createServer({
     ServerResponse: class extends ServerResponse {
+      // oxlint-disable-next-line typescript/no-explicit-any -- an overload of `writeHead` has a text in this place.
       override writeHead(status: number, headers?: any) {
         const { headers: asked, method, url } = this.req
         exchanges.push({

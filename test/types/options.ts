@@ -12,9 +12,9 @@ import {
   Check,
   KeySet,
   ProtectedResource,
+  ResourceServer,
   TokenVerifier
 } from "effect-resource-server"
-import { ResourceServer } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Layer from "effect/Layer"
 
