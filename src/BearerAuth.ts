@@ -157,7 +157,7 @@ const withoutInternalReason = (error: TokenError): TokenError =>
  *
  * A handler's own `ScopeMissing` (`AccessToken.requireScopes`) is answered with 403 and a challenge that names its scopes. CORS
  * preflights carry no credentials and are not challenged; those that reach a protected route get an empty 204. No byte of a
- * body is read before the token is accepted; a rejected request with a body closes its connection.
+ * body is read before the token is accepted; a rejected request with a long body closes its connection.
  *
  * Fails when built if a route belongs to another resource, with `ConfigurationError`, or where the platform's own
  * `HttpLayerRouter.add` adds it, with that error as a defect.
@@ -225,8 +225,8 @@ export const toResponse = ({ body, headers, status }: Challenge.Challenge): Http
 /**
  * A challenge as the response to a request.
  *
- * What a browser may read of it is added to what the app's own CORS middleware names. Where a body was not read, the
- * connection is closed after the response: else the server would read the whole body to reach the next request.
+ * What a browser may read of it is added to what the app's own CORS middleware names. Where a body of more than 64 KiB, or of
+ * unknown length, was not read, the connection is closed after the response: else the server would read it to its end.
  */
 export const respond = (
   challenge: Challenge.Challenge,

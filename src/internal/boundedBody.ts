@@ -78,11 +78,20 @@ export const closing = (
 ): HttpServerResponse.HttpServerResponse =>
   isIncomplete(source, headers) ? HttpServerResponse.setHeader(response, "connection", "close") : response
 
-/** This is an HTTP/1 request of Node, with a body that did not arrive yet. */
+/**
+ * This is an HTTP/1 request of Node, with a body that did not arrive yet and may be long.
+ *
+ * Node reads a short one to its end by itself. To close the connection then would reset it before a client that sends the body
+ * a little later than the headers has read the answer.
+ */
 export const isIncomplete = (source: unknown, headers: { readonly [name: string]: unknown }): boolean => {
-  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0
-  return hasBody && isNode(source) && !source.complete && source.httpVersionMajor === 1
+  const isLong =
+    headers["transfer-encoding"] !== undefined || !(Number(headers["content-length"] ?? 0) <= shortBodyBytes)
+  return isLong && isNode(source) && !source.complete && source.httpVersionMajor === 1
 }
+
+/** What the connection of a rejected request may still bring. */
+const shortBodyBytes = 65_536
 
 /**
  * `bounded` for web-standard requests. The body is counted while the handler reads it, and not held in memory.
