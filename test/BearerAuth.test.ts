@@ -65,6 +65,32 @@ describe("BearerAuth.layer", () => {
     })
   )
 
+  it.scopedLive("tells the log, and not the client, that more keys fit a token than are tried", () =>
+    Effect.gen(function* () {
+      const { jwk } = yield* Effect.promise(() => keyFor("ES256"))
+      const keys = Array.from({ length: 5 }, (_, position) => ({ ...jwk, kid: `${position}` }))
+      const { lines, url } = yield* serve(
+        ProtectedResource.add("GET", "/", whoami).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(TokenVerifier.layerJwt({ issuer })),
+          Layer.provide(Layer.merge(Resource, KeySet.layerLocal({ jwks: { keys } })))
+        )
+      )
+      const response = yield* get(`${url}/mcp`, bearer(yield* mint({ header: { kid: undefined } })))
+      expect(shown(response)).toMatchObject({
+        status: 401,
+        challenge: invalidToken("The access token is signed with an unknown key")
+      })
+      expect(lines.at(-1)).toMatchObject({
+        level: "INFO",
+        message:
+          "Request rejected: no single key of the issuer fits a token without kid and ES256: " +
+          "5 keys fit, and at most 4 are tried; the issuer has to name the key in the token's kid",
+        annotations: { error: "KeyNotFound" }
+      })
+    })
+  )
+
   // Each differs from the good token above by one thing.
   const rejections: ReadonlyArray<{
     readonly tag: string
@@ -86,7 +112,7 @@ describe("BearerAuth.layer", () => {
       token: () => mint({ header: { alg: "none" } }),
       challenge: invalidToken("The access token is signed with an algorithm that is not allowed"),
       level: "INFO",
-      message: "algorithm none is not one of RS256, PS256, ES256, EdDSA, Ed25519"
+      message: "algorithm none is not one of RS256, PS256, ES256, ES384, EdDSA, Ed25519"
     },
     {
       tag: "CriticalHeaderUnsupported",
