@@ -9,6 +9,7 @@ import {
   Check,
   type ConfigurationError,
   Jwt,
+  KeySet,
   ProtectedResource,
   TokenVerifier
 } from "effect-resource-server"
@@ -26,7 +27,7 @@ import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
 import { request } from "node:http"
 import { verdicts } from "../src/internal/metrics.ts"
-import { issuer, mint, type Overrides, resource } from "./support/issuer.ts"
+import { issuer, keyFor, mint, type Overrides, resource } from "./support/issuer.ts"
 import {
   Auth,
   AuthDown,
@@ -69,11 +70,37 @@ describe("BearerAuth.layer", () => {
     })
   )
 
+  it.scopedLive("tells the log, and not the client, that more keys fit a token than are tried", () =>
+    Effect.gen(function* () {
+      const { jwk } = yield* Effect.promise(() => keyFor("ES256"))
+      const keys = Array.from({ length: 5 }, (_, position) => ({ ...jwk, kid: `${position}` }))
+      const { lines, url } = yield* serve(
+        BearerAuth.add("GET", "/", whoami).pipe(
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(TokenVerifier.layerJwt({ issuer })),
+          Layer.provide(Layer.merge(Resource, KeySet.layerLocal({ jwks: { keys } })))
+        )
+      )
+      const response = yield* get(`${url}/mcp`, bearer(yield* mint({ header: { kid: undefined } })))
+      expect(yield* shown(response)).toMatchObject({
+        status: 401,
+        challenge: challenge("invalid_token", "The access token is signed with an unknown key")
+      })
+      expect(lines.at(-1)).toMatchObject({
+        level: "INFO",
+        message:
+          "Request rejected: no single key of the issuer fits a token without kid and ES256: " +
+          "5 keys fit, and at most 4 are tried; the issuer has to name the key in the token's kid",
+        annotations: { error: "KeyNotFound" }
+      })
+    })
+  )
+
   /** The level and the message of each rejection's line. */
   const lineOf: Readonly<Record<string, readonly [level: string, message: string]>> = {
     CredentialsMalformed: ["INFO", "the Authorization header is not one bearer token"],
     TokenMalformed: ["INFO", "the token has not three segments"],
-    AlgorithmNotAllowed: ["INFO", "algorithm none is not one of RS256, PS256, ES256, EdDSA, Ed25519"],
+    AlgorithmNotAllowed: ["INFO", "algorithm none is not one of RS256, PS256, ES256, ES384, EdDSA, Ed25519"],
     CriticalHeaderUnsupported: ["INFO", "the token asks for a critical header extension; none is supported"],
     KeyNotFound: ["INFO", "no usable key of the issuer fits kid another and ES256"],
     SignatureInvalid: ["INFO", "the signature does not verify"],

@@ -150,7 +150,7 @@ describe("BearerAuthHttpApi.layer", () => {
     {
       error: {
         _tag: "AlgorithmNotAllowed",
-        expected: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+        expected: ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
         actual: "none"
       },
       authorization: () => bearer({ header: { alg: "none" } }),

@@ -133,7 +133,7 @@ describe("BearerAuthRpc.layer", () => {
     {
       error: {
         _tag: "AlgorithmNotAllowed",
-        expected: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+        expected: ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
         actual: "none"
       },
       authorization: () => bearer({ header: { alg: "none" } })

@@ -13,7 +13,7 @@ import { generateKey, issuer, type Key, keyFor, mint, network, publishes, sign }
 
 const { AlgorithmNotAllowed, KeyNotFound, SignatureInvalid, TokenMalformed } = TokenError
 
-const defaults = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+const defaults = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
 const payload = JSON.stringify({ sub: "user-1" })
 
 /** A token of this key with members of its header replaced; one of `undefined` is left out. */

@@ -28,6 +28,7 @@ const keySetOver = (net: { readonly layer: Layer.Layer<HttpClient.HttpClient> })
 
 /** The same by discovery, and where that asks. */
 const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
+const openIdUrl = `${issuer.issuer}/.well-known/openid-configuration`
 const discovered = (net: issuer.Network) =>
   KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
 const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
@@ -74,7 +75,9 @@ describe("first use", () => {
         { concurrency: "unbounded" }
       )
       expect(outcomes).toStrictEqual(Array.from({ length: 50 }, () => "verified"))
-      expect(net.requests).toEqual([{ url: jwksUri, headers: { accept: "application/json" } }])
+      expect(net.requests).toEqual([
+        { url: jwksUri, headers: { accept: "application/json, application/jwk-set+json" } }
+      ])
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
@@ -565,7 +568,7 @@ describe("keys once fetched", () => {
           `WARN A refresh failed; what was loaded 23h 59m 59s 999ms ago stays in use: ${reason}`
         ])
         const asked = new Set(urls(net))
-        asked.delete(`${issuer.issuer}/.well-known/openid-configuration`)
+        asked.delete(openIdUrl)
         expect([...asked]).toStrictEqual([metadataUrl, jwksUri])
         net.answer = issuer.publishes(second)
         yield* TestClock.adjust("1 minute")
@@ -861,7 +864,7 @@ describe("a jwks_uri that is of no use any more", () => {
       net.answer = (url) => (url === jwksUri ? jwks(second) : down())
       yield* TestClock.adjust("10 minutes")
       expect(yield* outcome(second)).toBe("verified")
-      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, metadataUrl, jwksUri])
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, metadataUrl, openIdUrl, jwksUri])
     }).pipe(Effect.provide(discovered(net)))
   })
 })

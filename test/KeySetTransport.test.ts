@@ -123,7 +123,7 @@ for (const [name, client] of clients) {
         expect(yield* outcome(server.url).pipe(Effect.withSpan("request"))).toBe("verified")
         expect(server.requests.map(({ path }) => path)).toStrictEqual(["/jwks"])
         const headers = server.requests[0]!.headers
-        expect(headers.accept).toBe("application/json")
+        expect(headers.accept).toBe("application/json, application/jwk-set+json")
         expect(Object.keys(headers).filter((header) => /trace|b3|baggage|authorization|cookie/i.test(header))).toEqual(
           []
         )

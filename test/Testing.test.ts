@@ -187,7 +187,8 @@ describe("an app of one's own", () => {
       const response = yield* answer(yield* issuer.mint())
       expect([response.status, response.headers["retry-after"]]).toEqual([503, "30"])
       expect(issuer.network.requests.map(({ url }) => url)).toEqual([
-        "https://as.example/.well-known/oauth-authorization-server"
+        "https://as.example/.well-known/oauth-authorization-server",
+        "https://as.example/.well-known/openid-configuration"
       ])
     }).pipe(Effect.provide(NodeHttpServer.layerTest))
   )

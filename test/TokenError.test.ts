@@ -84,6 +84,12 @@ describe("TokenError", () => {
     )
   })
 
+  it("says that no single key fits where too many do", () => {
+    expect(new TokenError.KeyNotFound({ algorithm: "RS256", keyId: "k1", hint: "5 keys fit" }).message).toBe(
+      "no single key of the issuer fits kid k1 and RS256: 5 keys fit"
+    )
+  })
+
   it.each(rows)("$tag crosses a wire and comes back as itself", ({ error }) => {
     const wire: unknown = JSON.parse(JSON.stringify(Schema.encodeSync(TokenError.TokenError)(error)))
     const back = Schema.decodeUnknownSync(TokenError.TokenError)(wire)

@@ -68,7 +68,7 @@ describe("layerJwt", () => {
       what: "another algorithm",
       given: { header: { alg: "HS256" } },
       error: new TokenError.AlgorithmNotAllowed({
-        expected: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+        expected: ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
         actual: "HS256"
       })
     },

@@ -131,7 +131,7 @@ const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array =>
   return all
 }
 
-/** The fetch client follows redirects unless told not to; the others never do and ignore this. */
+/** The fetch client follows redirects unless told not to; other clients ignore this. */
 const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
     Effect.provideService(effect, FetchHttpClient.RequestInit, {
