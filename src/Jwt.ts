@@ -117,8 +117,10 @@ const parseHeader = (
 const signer = (keySet: KeySet["Type"], token: string, header: Header, now: number | undefined) => {
   const atHand = now === undefined ? undefined : keySet.findNow?.(header, now)
   const found = atHand === undefined || atHand.length === 0 ? keySet.find(header) : Effect.succeed(atHand)
-  return andThen(found, (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid> =>
-    keys.length > 0 ? firstOf(keys, token) : keyNotFound(header)
+  return andThen(
+    found,
+    (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid | VerificationUnavailable> =>
+      keys.length > 0 ? firstOf(keys, token, header, keySet.findAnew) : keyNotFound(header)
   )
 }
 
@@ -127,14 +129,29 @@ const keyNotFound = ({ algorithm, keyId }: Header): Effect.Effect<never, KeyNotF
     ? new KeyNotFound({ algorithm })
     : Effect.flatMap(printableKeyId(keyId), (shown) => new KeyNotFound({ algorithm, keyId: shown }))
 
+/** The first of the keys that signed the token; if none did, the first of those that the issuer has put in their place. */
 const firstOf = (
   keys: ReadonlyArray<VerificationKey>,
   token: string,
+  header: Header,
+  findAnew: KeySet["Type"]["findAnew"],
   index = 0
-): Effect.Effect<VerificationKey, SignatureInvalid> => {
+): Effect.Effect<VerificationKey, SignatureInvalid | VerificationUnavailable> => {
   const key = keys[index]
-  if (key === undefined) return new SignatureInvalid()
-  return andThen(isSignedBy(key, token), (signed) => (signed ? Effect.succeed(key) : firstOf(keys, token, index + 1)))
+  if (key !== undefined) {
+    return andThen(isSignedBy(key, token), (signed) =>
+      signed ? Effect.succeed(key) : firstOf(keys, token, header, findAnew, index + 1)
+    )
+  }
+  if (findAnew === undefined) return new SignatureInvalid()
+  return Effect.flatMap(findAnew(header), (found) =>
+    firstOf(
+      found.filter((other) => !keys.includes(other)),
+      token,
+      header,
+      undefined
+    )
+  )
 }
 
 /** A key of the user's own may throw what it likes: that is a signature which does not hold, not our defect. */

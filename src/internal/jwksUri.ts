@@ -7,13 +7,13 @@ import { printable } from "./printable.ts"
 /** Where an issuer's metadata says that its keys are. */
 export interface JwksUri {
   readonly get: Effect.Effect<string, FetchFailure>
-  /** What was there was of no use: the next `get` asks the issuer, however short a time ago it said so. */
-  readonly doubt: Effect.Effect<void>
+  /** What was there was of no use: the next `get` asks the issuer, unless the last one did. */
+  readonly invalidate: Effect.Effect<void>
 }
 
 /**
- * Asks the issuer for its metadata, and again after `freshFor`, for keys move; while it does not say, they are looked for where
- * they were.
+ * Asks the issuer for its metadata, and again after `freshFor` or when the clock was set back, for keys move. While the issuer
+ * does not say, they are looked for where they were.
  */
 export const make = (
   issuer: string,
@@ -21,7 +21,8 @@ export const make = (
   freshFor: Duration.Duration
 ): JwksUri => {
   let known: string | undefined
-  let askAgainAt = Number.NEGATIVE_INFINITY
+  let askedAt = Number.NEGATIVE_INFINITY
+  let remembered = false
   const ask = Effect.gen(function* () {
     const { body } = yield* discovered
     const uri = body["jwks_uri"]
@@ -29,17 +30,20 @@ export const make = (
     // An issuer on loopback may keep its keys there; one elsewhere must not send us there.
     if (isHttps(issuer) && !isHttps(uri)) return yield* failure(`${printable(uri)} is not an https URL`)
     known = uri
-    askAgainAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(freshFor)
+    askedAt = yield* Clock.currentTimeMillis
+    remembered = false
     return uri
   })
   return {
     get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (known === undefined) return ask
       const before = known
-      return now < askAgainAt ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
+      remembered = now >= askedAt && now - askedAt < Duration.toMillis(freshFor)
+      return remembered ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
     }),
-    doubt: Effect.sync(() => {
-      askAgainAt = Number.NEGATIVE_INFINITY
+    // An issuer whose metadata and keys together take too long for one load is done with the next one.
+    invalidate: Effect.sync(() => {
+      if (remembered) askedAt = Number.NEGATIVE_INFINITY
     })
   }
 }
