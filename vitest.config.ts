@@ -5,6 +5,8 @@ const src = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname
 export default defineConfig({
   resolve: {
     alias: [
+      // How requests share loads: `LOADING=workerd` runs the tests of key sets against the other one.
+      { find: "#loading", replacement: src(`internal/loading.${process.env["LOADING"] ?? "shared"}.ts`) },
       // The signature backend: `BACKEND=web npm test` runs everything against the other one.
       { find: "#signature", replacement: src(`internal/signature.${process.env["BACKEND"] ?? "node"}.ts`) },
       { find: /^effect-resource-server$/, replacement: src("index.ts") },

@@ -91,7 +91,7 @@ const inTurn = (
  * clients that still look for it there; with the resource's path after it, too.
  *
  * Fetched on first use and kept: fresh for 10 minutes, served for 24 hours while the authorization server is down. Answers
- * 502 without the upstream's words when there is nothing to serve. The document names its own `issuer`, which is
+ * 502 without the upstream's words when there is nothing to serve; the log has the reason once per outage. The document names its own `issuer`, which is
  * not this server: strict clients refuse that (RFC 8414 section 3.3), and need no forwarding.
  */
 export const layerMetadataRoute: Layer.Layer<
@@ -105,6 +105,7 @@ export const layerMetadataRoute: Layer.Layer<
       const client = yield* HttpClient.HttpClient
       const [issuer = resource] = metadata.authorization_servers
       const document = yield* refreshing.make({
+        source: `the metadata of "${issuer}"`,
         load: Effect.flatMap(discover(client, issuer, []), ({ body, maxAgeMillis }) =>
           // What can be read is not always written: a document of too many levels throws.
           Effect.try({

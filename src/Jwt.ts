@@ -133,8 +133,12 @@ const parseHeader = (
 const signer = (keySet: KeySet["Type"], token: string, header: Header, now: number | undefined) => {
   const atHand = now === undefined ? undefined : keySet.findNow?.(header, now)
   const found = atHand === undefined || atHand.length === 0 ? keySet.find(header) : Effect.succeed(atHand)
-  return andThen(found, (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid> =>
-    keys.length > 0 && keys.length <= maxCandidates ? firstOf(keys, token) : keyNotFound(header, keys.length)
+  return andThen(
+    found,
+    (keys): Effect.Effect<VerificationKey, KeyNotFound | SignatureInvalid | VerificationUnavailable> =>
+      keys.length > 0 && keys.length <= maxCandidates
+        ? firstOf(keys, token, header, keySet.findAnew)
+        : keyNotFound(header, keys.length)
   )
 }
 
@@ -154,14 +158,29 @@ const tooMany = (fitting: number, keyId: string | undefined): string =>
     ? "the issuer has to name the key in the token's kid"
     : "the issuer has to give each key its own kid")
 
+/** The first of the keys that signed the token; if none did, the first of those that the issuer has put in their place. */
 const firstOf = (
   keys: ReadonlyArray<VerificationKey>,
   token: string,
+  header: Header,
+  findAnew: KeySet["Type"]["findAnew"],
   index = 0
-): Effect.Effect<VerificationKey, SignatureInvalid> => {
+): Effect.Effect<VerificationKey, SignatureInvalid | VerificationUnavailable> => {
   const key = keys[index]
-  if (key === undefined) return new SignatureInvalid()
-  return andThen(isSignedBy(key, token), (signed) => (signed ? Effect.succeed(key) : firstOf(keys, token, index + 1)))
+  if (key !== undefined) {
+    return andThen(isSignedBy(key, token), (signed) =>
+      signed ? Effect.succeed(key) : firstOf(keys, token, header, findAnew, index + 1)
+    )
+  }
+  if (findAnew === undefined) return new SignatureInvalid()
+  return Effect.flatMap(findAnew(header), (found) =>
+    firstOf(
+      found.length > maxCandidates ? [] : found.filter((other) => !keys.includes(other)),
+      token,
+      header,
+      undefined
+    )
+  )
 }
 
 /** A key of the user's own may throw what it likes: that is a signature which does not hold, not our defect. */

@@ -49,6 +49,14 @@ export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
       readonly keyId: string | undefined
     }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
     /**
+     * The keys that fit after the issuer was asked again, for a token that no key of `find` signed: a key may be replaced
+     * under its `kid`. None if the issuer may not be asked now, or does not answer. A key set need not have it.
+     */
+    readonly findAnew?: (header: {
+      readonly algorithm: Algorithm
+      readonly keyId: string | undefined
+    }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
+    /**
      * The same at once, at a time in milliseconds since 1970, or `undefined` where that takes asking. It saves a token
      * that comes again a step; a key set need not have it.
      */
@@ -72,11 +80,17 @@ export interface Options {
 
 /** How a key set that is fetched is kept. */
 export interface RemoteOptions extends Options {
-  /** After how long in use keys are fetched again, in the background; a shorter `max-age` counts. Default: 10 minutes. */
+  /**
+   * How old keys may be before a token waits for a fetch; a shorter `max-age` counts. Keys in use are fetched in the
+   * background in the last fifth of this time, so that no token waits. Default: 10 minutes.
+   */
   readonly freshFor?: Duration.DurationInput | undefined
   /** How long keys are used while the issuer is down: longer than `freshFor` and `cooldown`. Default: 24 hours. */
   readonly usableFor?: Duration.DurationInput | undefined
-  /** Keys are fetched at most once in this time; less often after failures in a row. Default: 30 seconds. */
+  /**
+   * Keys are fetched at most once in this time; less often after failures in a row. While there are no keys at all the
+   * wait after a failure is 1 second, then twice as long each time, up to this time. Default: 30 seconds.
+   */
   readonly cooldown?: Duration.DurationInput | undefined
 }
 
@@ -119,8 +133,10 @@ export const layerLocal = (
  * Keys from a `jwks_uri`, fetched on first use through the `HttpClient` and kept.
  *
  * No redirects, 5 seconds and 1 MiB for an answer. Members that cannot be used are skipped; private and symmetric ones
- * are never used. A `kid` that is not in the set makes it be fetched again, at most once per cooldown. Keys that
- * the issuer removed stop verifying with the next successful fetch.
+ * are never used. A token that no key fits, or whose signature fails, makes the set be fetched again, at most once per
+ * cooldown. Keys that the issuer removed stop verifying with the next successful fetch: after `freshFor` a token waits for
+ * one, 5 seconds at most, and old keys are used on only if it fails. A set without a usable key leaves no keys. On Cloudflare
+ * Workers nothing is fetched in the background: one token waits in its place.
  */
 export const layerRemote = (
   options: RemoteOptions & { readonly jwksUri: string }
@@ -144,8 +160,9 @@ export const layerRemoteConfig = (
 
 /**
  * Keys from the `jwks_uri` of an issuer's metadata: RFC 8414, then OpenID Connect Discovery. The metadata's `issuer` must be
- * the configured one exactly. Found and kept like those of `layerRemote`, with 5 seconds for the metadata besides; the
- * metadata is asked again when it is older than `freshFor`, or when what was at its `jwks_uri` was of no use.
+ * the configured one exactly. Found and kept like those of `layerRemote`, on first use with 5 seconds for the metadata
+ * besides; the metadata is asked again with keys that are refreshed for their age, or when what was at its `jwks_uri` was of
+ * no use.
  */
 export const layerDiscovery = (
   options: RemoteOptions & { readonly issuer: string }
@@ -157,9 +174,11 @@ export const layerDiscovery = (
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
       const { freshFor } = yield* timesOf(options)
-      const jwksUri = JwksUri.make(options.issuer, AuthorizationServer.discover(client, options.issuer), freshFor)
+      // As old as keys are when they are refreshed ahead, so that each such refresh also finds keys that moved.
+      const asked = Duration.times(freshFor, refreshing.ahead)
+      const jwksUri = JwksUri.make(options.issuer, AuthorizationServer.discover(client, options.issuer), asked)
       const fetched = Effect.flatMap(jwksUri.get, (uri) => fetchJson(client, uri))
-      return yield* remote(options, options.issuer, fetched, jwksUri.doubt)
+      return yield* remote(options, options.issuer, fetched, jwksUri.invalidate)
     })
   )
 
@@ -186,32 +205,38 @@ const remote = (
       if (members.length > maxKeys) return yield* failure(`the key set of ${source} has over ${maxKeys} keys`)
       const { index, problems } = yield* keyIndex.make(members, algorithms)
       yield* report(problems)
-      // An issuer that cannot sign is broken, not reformed: the keys it had are better than none.
-      if (index.size === 0) return yield* failure(`the key set of ${source} has no usable key`)
+      // An issuer takes all keys back when one was stolen: the keys it had must not be used on.
+      if (index.size === 0) {
+        return yield* Effect.fail({ reason: `the key set of ${source} has no usable key`, withdrawn: true } as const)
+      }
       return { value: index, maxAgeMillis }
     })
     const keys = yield* refreshing.make({
-      load: Effect.tapBoth(load, {
-        onSuccess: () => Metric.update(keySetRefreshes, "loaded"),
-        onFailure: () => Effect.zipRight(Metric.update(keySetRefreshes, "failed"), onFailure)
-      }),
-      onSuppressed: Metric.update(keySetRefreshes, "suppressed"),
+      source: printable(source),
+      load,
+      onOutcome: (outcome) =>
+        Effect.zipRight(Metric.update(keySetRefreshes, outcome), outcome === "failed" ? onFailure : Effect.void),
       ...times
     })
+    const anew = (header: Parameters<typeof keyIndex.lookUp>[1]) =>
+      Effect.map(keys.renewed, (index) => keyIndex.lookUp(index, header))
+    // Not an outage while keys are in use: they have judged the token.
+    const none = Effect.as(keys.get, [])
     const tell = Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.annotateLogs(Effect.logDebug(`No key of ${printable(source)} fits`), { ...keys.state(now) })
     )
     return KeySet.of({
       algorithms,
       findNow: (header, now) => {
-        const index = keys.fresh(now)
+        const index = keys.atHand(now)
         return index === undefined ? undefined : keyIndex.lookUp(index, header)
       },
+      findAnew: (header) => Effect.catchAll(anew(header), () => none),
       find: (header) =>
         Effect.flatMap(keys.get, (index) => {
           const found = keyIndex.lookUp(index, header)
-          if (found.length > 0 || keyIndex.hasKeyId(index, header)) return Effect.succeed(found)
-          return Effect.map(keys.renewed, (renewed) => keyIndex.lookUp(renewed, header))
+          if (found.length > 0) return Effect.succeed(found)
+          return Effect.catchAll(anew(header), (outage) => (keyIndex.hasKeyId(index, header) ? none : outage))
         }).pipe(Effect.tap((found) => (found.length === 0 ? tell : Effect.void)))
     })
   })

@@ -4,7 +4,7 @@ import { VerificationUnavailable } from "../TokenError.ts"
 
 /** A key set of the user's own may break in ways of its own: that is an outage, not our defect and nobody's bad token. */
 export const guardedKeys = (keySet: KeySet["Type"]): KeySet["Type"] => {
-  const { algorithms, findNow } = keySet
+  const { algorithms, findAnew, findNow } = keySet
   return {
     algorithms,
     find: (header) =>
@@ -12,6 +12,14 @@ export const guardedKeys = (keySet: KeySet["Type"]): KeySet["Type"] => {
         Effect.suspend(() => keySet.find(header)),
         () => new VerificationUnavailable({ reason: "the key set broke", retryAfter: 30 })
       ),
+    ...(findAnew !== undefined && {
+      // The keys at hand have judged the token already: who cannot give others leaves it at that.
+      findAnew: (header) =>
+        Effect.catchAllDefect(
+          Effect.suspend(() => findAnew(header)),
+          () => Effect.succeed([])
+        )
+    }),
     ...(findNow !== undefined && {
       findNow: (header, now) => {
         try {

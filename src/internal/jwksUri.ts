@@ -8,13 +8,13 @@ import { printable } from "./printable.ts"
 /** Where an issuer's metadata says that its keys are. */
 export interface JwksUri {
   readonly get: Effect.Effect<string, FetchFailure>
-  /** What was there was of no use: the next `get` asks the issuer, however short a time ago it said so. */
-  readonly doubt: Effect.Effect<void>
+  /** What was there was of no use: the next `get` asks the issuer, unless the last one did. */
+  readonly invalidate: Effect.Effect<void>
 }
 
 /**
- * Asks the issuer for its metadata, and again after `freshFor`, for keys move; while it does not say, they are looked for where
- * they were.
+ * Asks the issuer for its metadata, and again after `freshFor` or when the clock was set back, for keys move. While the issuer
+ * does not say, they are looked for where they were.
  */
 export const make = (
   issuer: string,
@@ -22,7 +22,8 @@ export const make = (
   freshFor: Duration.Duration
 ): JwksUri => {
   let known: string | undefined
-  let askAgainAt = Number.NEGATIVE_INFINITY
+  let askedAt = Number.NEGATIVE_INFINITY
+  let remembered = false
   const ask = Effect.gen(function* () {
     const { body } = yield* discovered
     const uri = body["jwks_uri"]
@@ -31,17 +32,20 @@ export const make = (
     const problem = jwksUriProblem(uri, issuer)
     if (problem !== undefined) return yield* failure(`the jwks_uri of "${shown}" ${problem}`)
     known = uri
-    askAgainAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(freshFor)
+    askedAt = yield* Clock.currentTimeMillis
+    remembered = false
     return uri
   })
   return {
     get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (known === undefined) return ask
       const before = known
-      return now < askAgainAt ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
+      remembered = now >= askedAt && now - askedAt < Duration.toMillis(freshFor)
+      return remembered ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
     }),
-    doubt: Effect.sync(() => {
-      askAgainAt = Number.NEGATIVE_INFINITY
+    // An issuer whose metadata and keys together take too long for one load is done with the next one.
+    invalidate: Effect.sync(() => {
+      if (remembered) askedAt = Number.NEGATIVE_INFINITY
     })
   }
 }
