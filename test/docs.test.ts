@@ -2,8 +2,8 @@
  * What is shown is compiled, and what is said about errors is what the table of errors says.
  */
 import { TokenError } from "effect-resource-server"
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { basename, dirname, join, normalize } from "node:path"
 import * as prettier from "prettier"
 import { describe, expect, it } from "vitest"
 import { format, problems, root, type Source } from "./support/compile.ts"
@@ -17,7 +17,16 @@ const isText = (path: string) => /\.(ts|md|json|env.*|ya?ml)$/.test(path) && !pa
 
 const readme = read("README.md")
 const examples = files("examples").filter(isText).map(read)
-const documents = [readme, ...examples.filter(({ path }) => path.endsWith("README.md"))]
+// What is written by a program, from code that compiles, has no blocks to compile and no links of its own.
+const isWritten = (path: string) => /^docs\/(api|reference)\//.test(path)
+const documents = [
+  readme,
+  ...["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(read),
+  ...files("docs")
+    .filter((path) => path.endsWith(".md") && !isWritten(path))
+    .map(read),
+  ...examples.filter(({ path }) => path.endsWith("README.md"))
+]
 const modules = files("src").filter(isText).map(read)
 
 /**
@@ -48,6 +57,7 @@ describe("TypeScript blocks", () => {
 
   it("are there", () => {
     expect(blocks(readme).length).toBeGreaterThan(0)
+    expect(shown.map(({ path }) => path)).toContainEqual(expect.stringMatching(/^docs\/architecture\.md/))
   })
 
   it("compile", () => {
@@ -83,5 +93,44 @@ describe("README.md", () => {
     // The authorization server of the examples also knows web apps by this name, which their browsers send as the origin.
     const named = ({ text }: { readonly text: string }) => /localhost/i.test(text.replace("(localhost|127", ""))
     expect([readme, ...examples].filter(named).map(({ path }) => path)).toEqual([])
+  })
+})
+
+describe("documents", () => {
+  const scripts = Object.keys((JSON.parse(read("package.json").text) as { readonly scripts: object }).scripts)
+  const workflows = files(".github")
+    .filter((path) => /\.(ya?ml|md)$/.test(path))
+    .map(read)
+  const named = [...files("src"), ...files("test")].map((path) => basename(path))
+
+  /** Whether a file is there, or one of its name in another folder. */
+  const isThere = (path: string) => existsSync(join(root, path)) || named.includes(basename(path))
+
+  it("name commands that are there", () => {
+    const commands = [...documents, ...workflows].flatMap(({ text }) =>
+      [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, script = ""]) => script)
+    )
+    expect(commands.length).toBeGreaterThan(20)
+    // The fast lane comes with the folders.
+    expect(commands.filter((script) => script !== "test:fast" && !scripts.includes(script))).toEqual([])
+  })
+
+  it("name test files that are there", () => {
+    const tests = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/test\/[\w./-]+\.(?:test\.ts|json|sh)/g)].map(([test]) => ({ path, test }))
+    )
+    expect(tests.length).toBeGreaterThan(50)
+    expect(tests.filter(({ test }) => !/NAME/.test(test) && !isThere(test))).toEqual([])
+  })
+
+  it("link to what is there", () => {
+    const links = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)[^)]*\)/g)].map(([, to = ""]) => ({
+        path,
+        to: normalize(join(dirname(path), to))
+      }))
+    )
+    expect(links.length).toBeGreaterThan(5)
+    expect(links.filter(({ to }) => !existsSync(join(root, to)))).toEqual([])
   })
 })
