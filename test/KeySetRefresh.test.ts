@@ -1028,10 +1028,11 @@ describe("a jwks_uri that is of no use any more", () => {
         yield* TestClock.adjust("1 hour")
         const waiting = yield* Effect.fork(outcome(first))
         yield* until(() => net.requests.length === 3)
-        yield* TestClock.adjust("3 seconds")
+        // Before the second place of the metadata is asked.
+        yield* TestClock.adjust("2 seconds")
         metadata.release(issuer.json({ issuer: issuer.issuer, jwks_uri: moved }))
         yield* until(() => net.requests.length === 4)
-        yield* TestClock.adjust("2 seconds")
+        yield* TestClock.adjust("3 seconds")
         expect(yield* Fiber.join(waiting)).toBe("verified")
         yield* TestClock.adjust("30 seconds")
         const next = yield* Effect.fork(outcome(second))
@@ -1490,7 +1491,10 @@ describe("an issuer that is down for a second at a cold start", () => {
   it.effect("costs a second of outage", () => {
     const net = issuer.network(() => "refuse")
     return Effect.gen(function* () {
-      expect(yield* outcome(first)).toStrictEqual(unavailable(`${metadataUrl} cannot be reached`, 1))
+      const places = `${metadataUrl} cannot be reached; ${issuer.issuer}/.well-known/openid-configuration cannot be reached`
+      expect(yield* outcome(first)).toStrictEqual(
+        unavailable(`no metadata of "${issuer.issuer}" was found: ${places}`, 1)
+      )
       net.answer = issuer.publishes(first)
       yield* TestClock.adjust("1 second")
       expect(yield* outcome(first)).toBe("verified")
