@@ -77,7 +77,7 @@ const error = (id: unknown, code: number, message: string) => ({ jsonrpc: "2.0",
 const looked = (id: unknown) => ({ jsonrpc: "2.0", id, result: { content: [{ type: "text", text: '"look"' }] } })
 
 describe("a JSON-RPC message", () => {
-  it.scopedLive.each([1, 0, -1, 1.5, 9007199254740993, 1e21, "1", "", "abc", "server-discover-probe-1"])(
+  it.scopedLive.each([1, 0, -1, 1.5, 9007199254740991, 1e21, "1", "", "abc", "server-discover-probe-1"])(
     "is answered under its id: %j",
     (id) =>
       Effect.gen(function* () {

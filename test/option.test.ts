@@ -70,7 +70,16 @@ const not = {
   text: [...others, ...numbers, ...booleans, list, object],
   texts: [...others, ...numbers, ...booleans, text, object, set, ...members],
   names: [...others, ...numbers, ...booleans, text, object, set, ...members, [[], ""], [["a", " "], " "]],
-  number: [...others, ...booleans, text, list, object, [-1, "-1"], [Number.NaN, "NaN"], [1e999, "Infinity"]],
+  number: [
+    ...others,
+    ...booleans,
+    text,
+    list,
+    object,
+    [-1, "-1"],
+    [Number.NaN, "NaN"],
+    [Number.POSITIVE_INFINITY, "Infinity"]
+  ],
   boolean: [...others, ...numbers, ["true", "true"], list, object],
   duration: [
     ...others.filter(([, shown]) => shown !== "(bigint)"),
