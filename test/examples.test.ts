@@ -188,7 +188,7 @@ describe("examples/web", () => {
         "DELETE /notes -> 200",
         "GET /notes -> 503"
       ])
-      expect(story.output()).toMatch(/503 Retry-After: 30$/m)
+      expect(story.output()).toMatch(/503 Retry-After: 1$/m)
     })
   )
 })
@@ -263,8 +263,10 @@ describe("examples/observability", () => {
       expect(told("oauth.verdict")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
       expect(told("oauth.signature_cache")).toEqual(["miss", "miss", "hit", "miss"])
       expect(lines.filter((line) => line === "TokenVerifier.verify").length).toBe(4)
+      expect(lines.filter((line) => line === "http.client GET").length).toBe(2)
       expect(lines.filter((line) => line.startsWith("oauth_")).sort()).toEqual([
         "oauth_key_set_refreshes loaded 1",
+        "oauth_key_set_refreshes suppressed 1",
         "oauth_signature_cache_lookups hit 1",
         "oauth_signature_cache_lookups miss 3",
         "oauth_token_verdicts SignatureInvalid 1",
