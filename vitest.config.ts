@@ -5,7 +5,7 @@ const src = (file: string) => new URL(`./src/${file}`, import.meta.url).pathname
 export default defineConfig({
   resolve: {
     alias: [
-      // How requests share loads: `LOADING=workerd` runs the tests of key sets against the other one.
+      // How requests take part in loads, on Workers and elsewhere; `npm run test:web` chooses what Workers have.
       { find: "#loading", replacement: src(`internal/loading.${process.env["LOADING"] ?? "shared"}.ts`) },
       // The signature backend: `BACKEND=web npm test` runs everything against the other one.
       { find: "#signature", replacement: src(`internal/signature.${process.env["BACKEND"] ?? "node"}.ts`) },

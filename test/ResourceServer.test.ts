@@ -87,7 +87,7 @@ describe("layer", () => {
         Effect.provide(net.layer)
       )
       expect(error).toEqual(
-        new TokenError.VerificationUnavailable({ reason: `${issuer}/jwks answered 500`, retryAfter: 30 })
+        new TokenError.VerificationUnavailable({ reason: `${issuer}/jwks answered 500`, retryAfter: 1 })
       )
     })
   )

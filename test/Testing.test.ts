@@ -185,7 +185,7 @@ describe("an app of one's own", () => {
       issuer.network.answer = () => "refuse"
       yield* serve(issuer)
       const response = yield* answer(yield* issuer.mint())
-      expect([response.status, response.headers["retry-after"]]).toEqual([503, "30"])
+      expect([response.status, response.headers["retry-after"]]).toEqual([503, "1"])
       expect(issuer.network.requests.map(({ url }) => url)).toEqual([
         "https://as.example/.well-known/oauth-authorization-server",
         "https://as.example/.well-known/openid-configuration"

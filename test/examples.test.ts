@@ -557,6 +557,7 @@ describe("examples/observability", () => {
       expect(told("oauth.verdict")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
       expect(told("oauth.signature_cache")).toEqual(["miss", "miss", "hit", "miss"])
       expect(lines.filter((line) => line === "TokenVerifier.verify").length).toBe(4)
+      expect(lines.filter((line) => line === "http.client GET").length).toBe(2)
       expect(lines.filter((line) => line.startsWith("oauth_")).sort()).toEqual([
         "oauth_key_set_refreshes loaded 1",
         "oauth_key_set_refreshes suppressed 1",

@@ -172,10 +172,10 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("answers 502 without the upstream's words, and asks again only after the cooldown", () =>
+  it.scopedLive("answers 502 without the upstream's words, which are in the log once, and asks again when it may", () =>
     Effect.gen(function* () {
-      const net = network(() => new Response("secret words", { status: 500 }))
-      const { url } = yield* serve(
+      const net = network(() => new Response("secret words", { status: 500, headers: { "retry-after": "30" } }))
+      const { lines, url } = yield* serve(
         AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
       )
       for (let i = 0; i < 3; i++) {
@@ -188,9 +188,11 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
           yield* body(response)
         ]).toEqual([502, "no-store", "30", "*", ""])
       }
-      expect(net.requests.map((request) => request.url)).toEqual([
-        issuer + wellKnown,
-        `${issuer}/.well-known/openid-configuration`
+      const openId = `${issuer}/.well-known/openid-configuration`
+      expect(net.requests.map((request) => request.url)).toEqual([issuer + wellKnown, openId])
+      const reason = `no metadata of "${issuer}" was found: ${issuer}${wellKnown} answered 500; ${openId} answered 500`
+      expect(lines.map(({ level, message }) => [level, message])).toEqual([
+        ["ERROR", `A load failed, and nothing that was loaded before can be used: ${reason}`]
       ])
     })
   )
@@ -208,14 +210,14 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
   it.scoped("keeps the document fresh for 10 minutes, and for 24 hours while the issuer is down", () =>
     Effect.gen(function* () {
       const net = network(() => json(upstream))
-      const { url } = yield* serve(
+      const { lines, url } = yield* serve(
         AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp")), Layer.provide(net.layer))
       )
       const status = Effect.map(get(url + wellKnown), (response) => response.status)
       const times = () => net.requests.filter((request) => request.url === issuer + wellKnown).length
       const asked = (expected: number) => Effect.promise(() => vi.waitFor(() => expect(times()).toBe(expected)))
       expect(yield* status).toBe(200)
-      yield* TestClock.adjust("599 seconds")
+      yield* TestClock.adjust("479 seconds")
       expect(yield* status).toBe(200)
       expect(times()).toBe(1)
       net.answer = () => "refuse"
@@ -228,11 +230,22 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
       yield* TestClock.adjust("1 second")
       expect(yield* status).toBe(200)
       yield* asked(3)
-      yield* TestClock.adjust(Duration.subtract("24 hours", "631 seconds"))
+      yield* TestClock.adjust(Duration.subtract("24 hours", "511 seconds"))
       expect(yield* status).toBe(200)
       yield* asked(4)
       yield* TestClock.adjust("1 second")
       expect(yield* status).toBe(502)
+      expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual(
+        [
+          ["WARN", "8m"],
+          ["DEBUG", "8m 30s"],
+          ["DEBUG", "23h 59m 59s"]
+        ].map(
+          ([level, age]) =>
+            `${level} A refresh failed; what was loaded ${age} ago stays in use: no metadata of "${issuer}" was found: ` +
+            `${issuer}${wellKnown} cannot be reached; ${issuer}/.well-known/openid-configuration cannot be reached`
+        )
+      )
     })
   )
 

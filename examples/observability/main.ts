@@ -74,7 +74,7 @@ const hr = ([seconds, nanos]: readonly [number, number]) => seconds * 1e3 + nano
 
 const finished = () => spans.getFinishedSpans().toSorted(byStart)
 const childrenOf = (id: string) => finished().filter(({ parentSpanContext }) => parentSpanContext?.spanId === id)
-const roots = () => finished().filter(({ kind, parentSpanContext }) => kind === 1 && parentSpanContext === undefined)
+const roots = () => finished().filter(({ parentSpanContext }) => parentSpanContext === undefined)
 
 const printSpan = (span: ReadableSpan, depth = 1): void => {
   const indent = "  ".repeat(depth)

@@ -143,6 +143,10 @@ export const make = <A>(options: Options<A>): Effect.Effect<Refreshing<A>, never
       return { value, loadedAt: now, refreshAt: now + fresh * ahead, staleAt: now + fresh }
     }
 
+    /** What was loaded at a time that the clock has not reached: it was set back, and may hide as much of the age. */
+    const aged = ({ loadedAt, staleAt, value }: Kept<A>, now: number): Kept<A> =>
+      keep(value, now, staleAt - loadedAt - (loadedAt - now))
+
     const usable = (now: number): Kept<A> | undefined =>
       kept !== undefined && now - kept.loadedAt < usableFor ? kept : undefined
 
@@ -173,7 +177,7 @@ export const make = <A>(options: Options<A>): Effect.Effect<Refreshing<A>, never
     /** Takes note of a clock that was set back, and of a load that was lost. */
     const observe = (now: number): void => {
       asking.observe(now)
-      if (kept !== undefined && now < kept.loadedAt) kept = keep(kept.value, now, 0)
+      if (kept !== undefined && now < kept.loadedAt) kept = aged(kept, now)
       if (pending === undefined) return
       pending.startedAt = Math.min(pending.startedAt, now)
       if (running(now) !== undefined) return
@@ -231,16 +235,16 @@ export const make = <A>(options: Options<A>): Effect.Effect<Refreshing<A>, never
       now: number
     ): Effect.Effect<void> => {
       if (pending === load) pending = undefined
+      if (Exit.isInterrupted(exit)) {
+        // Its request, or the Layer, came to an end: that is no failure of the source.
+        lastFailure ??= brokeOff
+        return Effect.void
+      }
       const isLatest = loads === load.loads
       loads += 1
       if (Exit.isSuccess(exit)) {
         // What a later load brought is not replaced by what an earlier one brings late.
         return kept?.value === load.before ? succeeded(exit.value, now) : Effect.void
-      }
-      if (Cause.isInterrupted(exit.cause)) {
-        // Its request, or the Layer, came to an end: that is no failure of the source.
-        lastFailure ??= brokeOff
-        return Effect.void
       }
       // Loads that run side by side fail as one.
       if (!isLatest) return Effect.void
