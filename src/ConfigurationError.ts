@@ -2,7 +2,7 @@
  * A mistake in the configuration, found when a Layer is built and never later.
  */
 import * as Schema from "effect/Schema"
-import { printable, printableClaim } from "./internal/printable.ts"
+import { printable, printableClaim } from "./printable.ts"
 
 /**
  * An option has a value that cannot be meant.

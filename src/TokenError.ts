@@ -3,9 +3,9 @@
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
-import { printableClaims, quoted } from "./internal/printable.ts"
+import { printableClaims, quoted } from "./printable.ts"
 
-export { type Answer, answers } from "./internal/answers.ts"
+export { type Answer, answers } from "./answers.ts"
 
 const Texts = Schema.Array(Schema.String)
 const OptionalText = Schema.optional(Schema.String)

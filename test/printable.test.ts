@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { audienceHint, hint } from "../src/internal/hint.ts"
-import { printable, printableClaim, printableClaims, quoted } from "../src/internal/printable.ts"
+import { audienceHint, hint } from "../src/token/mismatchHint.ts"
+import { printable, printableClaim, printableClaims, quoted } from "../src/printable.ts"
 
 describe("printable", () => {
   it.each([

@@ -1,0 +1,203 @@
+/**
+ * `HttpApi` behind bearer tokens: rejections are typed errors to its clients, and challenges to everyone.
+ */
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
+import * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { AccessToken } from "../token/AccessToken.ts"
+import * as BearerAuth from "./BearerAuth.ts"
+import type * as ConfigurationError from "../ConfigurationError.ts"
+import * as adding from "./boundRoute.ts"
+import { contextOfCurrentFiber, requireSameResource } from "./boundRoute.ts"
+import { type BodyOptions, layerBounded } from "./boundedBody.ts"
+import * as published from "../resource/published.ts"
+import { lastFoundOf } from "../token/scopeMissing.ts"
+import { givenScopes } from "../resource/scope.ts"
+import { ProtectedResource } from "../resource/ProtectedResource.ts"
+import { ScopeMissing, TokenError } from "../TokenError.ts"
+import type { TokenVerifier } from "../token/TokenVerifier.ts"
+
+const definition = { provides: AccessToken, failure: TokenError, security: { bearer: HttpApiSecurity.bearer } } as const
+
+/** A middleware of `HttpApi` that needs a token with these scopes. */
+export type TagClass<Self, Name extends string> = HttpApiMiddleware.TagClass<Self, Name, typeof definition> & {
+  readonly scopes: ReadonlyArray<string>
+}
+
+/**
+ * Declares a middleware for the endpoints, groups or APIs whose operations need these scopes, besides those that the
+ * resource requires of every operation: `class Admins extends Tag<Admins>()("Admins", { scopes: ["notes:admin"] }) {}`.
+ *
+ * It provides `AccessToken` to their handlers, adds `TokenError` to their errors, and the scheme `bearer` to the OpenAPI
+ * document, with the statuses 400, 401, 403 and 503. An API that uses it is not served without its `layer`.
+ *
+ * Where several apply to one endpoint, the token is verified for each, and each challenge names its own tag's scopes. A client
+ * learns all at once if each operation has one tag, with all of its scopes.
+ */
+export const Tag =
+  <Self>() =>
+  <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
+    Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
+
+/** The middleware for operations that need no scopes but those that the resource requires. */
+export class Protected extends Tag<Protected>()("effect-resource-server/BearerAuthHttpApi/Protected") {}
+
+/**
+ * Verifies the tokens of the requests to what these tags are on. Always fresh: each resource's API meets that resource's
+ * verifier. A constant that merges it with another Layer is built once; an API of a second resource that uses it fails when built.
+ *
+ * A rejection has the status of the table, the error as a JSON body, and the headers of every other door:
+ * `WWW-Authenticate`, or `Retry-After`. A handler's own `ScopeMissing` is answered with 403 and a challenge that names its scopes
+ * where `AccessToken.requireScopes` or `withScopes` found it. The body shows what was expected and what the token has, to whoever sent it; claims only
+ * after the signature held. Why keys cannot be had is in the log alone.
+ *
+ * Fails with `ConfigurationError` if a scope is none, or the verifier another resource's. Endpoints without a tag are open where
+ * the platform's own functions serve the API; `add` refuses them. Paths that no endpoint has are answered 404 without a
+ * challenge. An app of `HttpApiBuilder.serve` needs `ProtectedResource.metadataMiddleware` around it, and a warning says so.
+ */
+export const layer = <Selves extends readonly [unknown, ...Array<unknown>]>(
+  ...tags: { readonly [Index in keyof Selves]: TagClass<Selves[Index], string> }
+): Layer.Layer<Selves[number], ConfigurationError.ConfigurationError, ProtectedResource | TokenVerifier> =>
+  Layer.fresh(tags.map(layerOf).reduce((all, one) => Layer.merge(all, one)))
+
+const layerOf = <Self>(tag: TagClass<Self, string>) =>
+  Layer.effect(
+    tag,
+    Effect.gen(function* () {
+      const { resource } = yield* ProtectedResource
+      const door = yield* BearerAuth.make({ scopes: tag.scopes })
+      // Not the credentials that HttpApi decoded: it takes what follows seven characters, whatever the scheme.
+      const bearer = () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => authenticate(door, request))
+      return {
+        // `HttpApiBuilder` reads it where it builds an endpoint, in the fiber that knows whose endpoint that is.
+        get bearer() {
+          requireSameResource(contextOfCurrentFiber(), "BearerAuthHttpApi", resource)
+          return bearer
+        }
+      }
+    })
+  )
+
+const authenticate = (door: BearerAuth.Authenticator, request: HttpServerRequest.HttpServerRequest) =>
+  Effect.matchEffect(door.authenticate(request), {
+    onFailure: (error) => {
+      answered.add(request)
+      const { headers } = door.challenge(error)
+      return Effect.zipRight(BearerAuth.beforeResponse(request, headers), Effect.fail(error))
+    },
+    onSuccess: (verified) => {
+      // A token of its own: what its handler lacks is noted beside it, and a token that came before is shared.
+      const accessToken = { ...verified }
+      return Effect.as(
+        HttpApp.appendPreResponseHandler((_, response) => challengeHandler(door, request, response, accessToken)),
+        accessToken
+      )
+    }
+  })
+
+/** The requests that have their challenge: several tags may be on one endpoint, and only one of them answers. */
+const answered = new WeakSet<HttpServerRequest.HttpServerRequest>()
+
+/**
+ * A middleware of `HttpApi` never sees how its handler fails, only the response that was made of it: one that says what the
+ * token was found to lack. A response of another origin that looks like it, from a server behind this one, is passed on.
+ */
+const challengeHandler = (
+  door: BearerAuth.Authenticator,
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse,
+  accessToken: AccessToken["Type"]
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const error = lastFoundOf(accessToken)
+  if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
+  answered.add(request)
+  return Effect.map(door.challengeHandler(error, request), ({ headers }) =>
+    BearerAuth.finish(response, request, headers)
+  )
+}
+
+const isAbout = (error: ScopeMissing, { body, status }: HttpServerResponse.HttpServerResponse): boolean =>
+  status === 403 &&
+  body._tag === "Uint8Array" &&
+  new TextDecoder().decode(body.body) === JSON.stringify(encodeScopeMissing(error))
+
+const encodeScopeMissing = Schema.encodeSync(ScopeMissing)
+
+/**
+ * Marks endpoints, groups or APIs that anyone may ask, without an access token: `endpoint.annotate(BearerAuthHttpApi.Open, true)`.
+ * Read by `add`, which names them in a line at start. The annotation that is nearest to the endpoint counts.
+ */
+export class Open extends Context.Tag("effect-resource-server/BearerAuthHttpApi/Open")<Open, boolean>() {}
+
+/**
+ * Serves an API below the resource's own path: an endpoint `/notes` is at `/api/notes` for `/api`, and the resource's URL is the
+ * `baseUrl` of its `HttpApiClient`. Serves the resource's metadata, too.
+ *
+ * Protected is the default: fails with `ConfigurationError` when built for an endpoint that has neither a tag of this module (or
+ * another middleware that provides `AccessToken`) nor the annotation `Open`, or both; `BearerAuth.layer` around the whole
+ * protects what has no tag. Handlers are built afresh, for all APIs of one build else share one list of routes, and would answer
+ * for each other where their paths are the same; what handlers share with the rest of a program is provided to the result, not
+ * to `handlers`.
+ *
+ * No byte of a body is read before the token is accepted. A body of more than 1 MiB (`maxBodyBytes`) is answered 413, without a
+ * challenge.
+ */
+export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R, HandlersE, HandlersR>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>,
+  handlers: Layer.Layer<HttpApiGroup.HttpApiGroup.ToService<Id, Groups>, HandlersE, HandlersR>,
+  options?: BodyOptions
+): Layer.Layer<
+  never,
+  HandlersE | ConfigurationError.ConfigurationError,
+  | ProtectedResource
+  | HttpLayerRouter.HttpRouter
+  | HttpRouter.HttpRouter.DefaultServices
+  | R
+  | HttpApiGroup.HttpApiGroup.ErrorContext<Groups>
+  | HandlersR
+> =>
+  adding.layer(
+    { open: false, withoutBodies: false },
+    HttpLayerRouter.addHttpApi(api).pipe(
+      Layer.provide(handlers),
+      Layer.provide(routerBelowResource),
+      Layer.provide(layerBounded(options))
+    ),
+    (doors) =>
+      Effect.zipRight(
+        Effect.flatMap(ProtectedResource, published.onRouter),
+        adding.protection("BearerAuthHttpApi", operationsOf(api as never), doors)
+      )
+  )
+
+const operationsOf = ({ annotations, groups, middlewares }: HttpApi.HttpApi.AnyWithProps) =>
+  Object.values(groups).flatMap((group) =>
+    Object.values(group.endpoints).map((endpoint) => ({
+      name: `${endpoint.method} ${endpoint.path}`,
+      isProtected: [...middlewares, ...group.middlewares, ...endpoint.middlewares].some(
+        ({ optional, provides }) => provides === AccessToken && !optional
+      ),
+      isOpen: [endpoint.annotations, group.annotations, annotations]
+        .map(Context.getOption(Open))
+        .reduce((near, far) => Option.orElse(near, () => far))
+        .pipe(Option.getOrElse(() => false))
+    }))
+  )
+
+const routerBelowResource = Layer.effect(
+  HttpLayerRouter.HttpRouter,
+  Effect.map(Effect.all([HttpLayerRouter.HttpRouter, ProtectedResource]), ([router, { path }]) =>
+    router.prefixed(path.replace(/\/$/, ""))
+  )
+)

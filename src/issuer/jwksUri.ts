@@ -1,0 +1,53 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Document, FetchFailure } from "./fetchJson.ts"
+import { jwksUriProblem } from "./jwksUriProblem.ts"
+import { printable } from "../printable.ts"
+
+/** Where an issuer's metadata says that its keys are. */
+export interface JwksUri {
+  readonly get: Effect.Effect<string, FetchFailure>
+  /** What was there was of no use: the next `get` asks the issuer, unless the last one did. */
+  readonly invalidate: Effect.Effect<void>
+}
+
+/**
+ * Asks the issuer for its metadata, and again after `freshFor` or when the clock was set back, for keys move. While the issuer
+ * does not say, they are looked for where they were.
+ */
+export const make = (
+  issuer: string,
+  discovered: Effect.Effect<Document, FetchFailure>,
+  freshFor: Duration.Duration
+): JwksUri => {
+  let known: string | undefined
+  let askedAt = Number.NEGATIVE_INFINITY
+  let remembered = false
+  const ask = Effect.gen(function* () {
+    const { body } = yield* discovered
+    const uri = body["jwks_uri"]
+    const shown = printable(issuer)
+    if (typeof uri !== "string") return yield* failure(`the metadata of "${shown}" has no jwks_uri`)
+    const problem = jwksUriProblem(uri, issuer)
+    if (problem !== undefined) return yield* failure(`the jwks_uri of "${shown}" ${problem}`)
+    known = uri
+    askedAt = yield* Clock.currentTimeMillis
+    remembered = false
+    return uri
+  })
+  return {
+    get: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (known === undefined) return ask
+      const before = known
+      remembered = now >= askedAt && now - askedAt < Duration.toMillis(freshFor)
+      return remembered ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
+    }),
+    // An issuer whose metadata and keys together take too long for one load is done with the next one.
+    invalidate: Effect.sync(() => {
+      if (remembered) askedAt = Number.NEGATIVE_INFINITY
+    })
+  }
+}
+
+const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })

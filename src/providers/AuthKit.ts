@@ -1,0 +1,101 @@
+/**
+ * WorkOS AuthKit: a resource server as one Layer, with nothing to configure that could be configured wrong.
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as ConfigurationError from "../ConfigurationError.ts"
+import { fromConfig } from "../fromConfig.ts"
+import * as read from "../options.ts"
+import * as ProtectedResource from "../resource/ProtectedResource.ts"
+import * as ResourceServer from "./ResourceServer.ts"
+import * as ResourceUrl from "../resource/ResourceUrl.ts"
+import type * as TokenVerifier from "../token/TokenVerifier.ts"
+
+/** A resource behind AuthKit. There is no client id, and no audience: that is the resource's URL. */
+export interface ResourceOptions extends Omit<ProtectedResource.Options, "authorizationServers"> {
+  /** The AuthKit domain, for example `your-app.authkit.app`; without a scheme it means `https://`. */
+  readonly authkitDomain: string
+}
+
+/** A resource behind AuthKit, and how its tokens are checked. */
+export interface Options
+  extends
+    ResourceOptions,
+    Pick<
+      TokenVerifier.JwtOptions,
+      "acceptedAudiences" | "accessTokenClaims" | "clockTolerance" | "maxTokenLength" | "requiredClaims"
+    > {}
+
+/**
+ * Provides the resource and a verifier bound to it, for tokens of AuthKit: RS256, keys from `/oauth2/jwks`, `typ` `at+jwt`, `JWT`
+ * or none.
+ *
+ * AuthKit writes no `typ`. Such a token is told from an ID token by the resource's URL in its `aud`, or by `accessTokenClaims`.
+ * Logs the URL to add to "MCP resource indicators" in the WorkOS Dashboard. Until it is there, AuthKit mints tokens for its
+ * client, and they are rejected with `TypeMismatch`.
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<
+  ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier,
+  ConfigurationError.ConfigurationError,
+  HttpClient.HttpClient
+> =>
+  Layer.unwrapEffect(
+    Effect.map(issuerOf(options), (issuer) =>
+      ResourceServer.layer({
+        ...options,
+        issuer,
+        keys: { jwksUri: `${issuer}/oauth2/jwks` },
+        algorithms: ["RS256"],
+        // AuthKit does not follow RFC 9068 section 2.1.
+        tokenTypes: ["at+jwt", "JWT"],
+        acceptMissingType: true,
+        registrationHint: 'add this URL to "MCP resource indicators" in the WorkOS Dashboard'
+      })
+    )
+  )
+
+/** `layer` with every option from `Config`. */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<
+  ProtectedResource.ProtectedResource | TokenVerifier.TokenVerifier,
+  ConfigurationError.ConfigurationError | ConfigError.ConfigError,
+  HttpClient.HttpClient
+> => fromConfig(options, layer)
+
+/**
+ * Provides the resource alone, to stand beside a `TokenVerifier` of your own, which is used as it is. The start-up line is then
+ * not logged: the audience that your verifier accepts is not known here.
+ */
+export const layerResource = (
+  options: ResourceOptions
+): Layer.Layer<ProtectedResource.ProtectedResource, ConfigurationError.ConfigurationError> =>
+  Layer.unwrapEffect(
+    Effect.map(issuerOf(options), (issuer) => ProtectedResource.layer({ ...options, authorizationServers: [issuer] }))
+  )
+
+/** `layerResource` with every option from `Config`. */
+export const layerResourceConfig = (
+  options: Config.Config.Wrap<ResourceOptions>
+): Layer.Layer<ProtectedResource.ProtectedResource, ConfigurationError.ConfigurationError | ConfigError.ConfigError> =>
+  fromConfig(options, layerResource)
+
+/** The issuer of an AuthKit domain: its origin, without a slash. */
+const issuerOf = (options: ResourceOptions) =>
+  Effect.gen(function* () {
+    yield* read.record("options", options)
+    const domain = yield* read.text("authkitDomain", options.authkitDomain)
+    const wrong = (reason: string) => ConfigurationError.make("authkitDomain", domain, reason)
+    const url = domain === "" || domain.includes("://") ? domain : `https://${domain}`
+    const { origin, pathname } = yield* Either.mapLeft(ResourceUrl.parse("authkitDomain", url), ({ reason }) =>
+      wrong(reason)
+    )
+    if (pathname !== "/") return yield* wrong("must not have a path")
+    return origin
+  })

@@ -1,0 +1,103 @@
+/**
+ * The canonical URL of a protected resource: the one value that audience, metadata and challenges share.
+ */
+import * as Either from "effect/Either"
+import * as ConfigurationError from "../ConfigurationError.ts"
+import * as read from "../options.ts"
+
+/** A resource's URL and what follows from its spelling alone. */
+export interface ResourceUrl {
+  /** The canonical URL, for example `https://api.example.com/mcp`. */
+  readonly href: string
+  /** The spellings of this URL that an `aud` may have: one, or for a bare origin two (`https://host`, `https://host/`). */
+  readonly spellings: readonly [string, ...Array<string>]
+  /** The path of the URL, prefix of the base URL included; empty for a bare origin. */
+  readonly pathname: string
+  /** The path that this process serves the resource at, for example `/mcp`. */
+  readonly path: `/${string}`
+  /** Where the metadata document is served: the well-known name between host and path (RFC 9728 section 3.1). */
+  readonly metadataUrl: string
+}
+
+/**
+ * Derives the resource URL from a base URL and a path.
+ *
+ * Scheme and host become lower-case and the default port is dropped; the case of the path is kept. A trailing slash
+ * stays where `path` has one (`"/mcp/"`); those of the base URL separate and are dropped. `path` may be `"/mcp"`,
+ * `"mcp"`, `"/"` or left out; the last two mean the base URL itself. The base URL may carry a prefix, for a proxy that
+ * strips it: it belongs to the resource URL but not to `path`.
+ *
+ * Fails with `ConfigurationError` for what is not a string, user info, query, fragment, `http` on a host that is not loopback,
+ * and for characters that a router could take for a pattern. Does not check that the URL is reachable. Request headers
+ * never take part.
+ */
+export const make = (options: {
+  readonly baseUrl: string
+  readonly path?: string | undefined
+  /** How the caller spells the option, for the error message. */
+  readonly baseUrlOption?: string | undefined
+}): read.Read<ResourceUrl> =>
+  Either.gen(function* () {
+    yield* read.record("options", options)
+    const { baseUrl, baseUrlOption = "baseUrl", path: below = "" } = options
+    const base = yield* parse(baseUrlOption, baseUrl)
+    const path = yield* mountPath(below)
+    const prefix = yield* plainPath(baseUrlOption, baseUrl, base.pathname.replace(/\/+$/, ""))
+    const pathname = path === "/" ? prefix : prefix + path
+    const href = base.origin + pathname
+    return {
+      href,
+      spellings: pathname === "" ? ([href, `${href}/`] as const) : ([href] as const),
+      pathname,
+      path,
+      metadataUrl: `${base.origin}/.well-known/oauth-protected-resource${pathname}`
+    }
+  })
+
+/**
+ * Parses a URL that tokens or keys depend on: `https`, or `http` on a loopback host; no user info, query or fragment.
+ */
+export const parse = (option: string, value: string): read.Read<URL> =>
+  Either.flatMap(read.text(option, value), (text) => parseText(option, text))
+
+const parseText = (option: string, value: string): read.Read<URL> => {
+  const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
+  if (value === "") return wrong("is empty")
+  // The URL parser forgives and rewrites these; an identifier that is compared as a string must not depend on that.
+  if (/[^\x21-\x7e\u00a1-\uffff]|\\/.test(value)) return wrong("has white space, control characters or a backslash")
+  if (!/^https?:\/\/[^/]/i.test(value)) return wrong("is not an absolute https:// URL")
+  if (!URL.canParse(value)) return wrong("is not a valid URL")
+  const url = new URL(value)
+  if (/^[^/]*\/\/[^/?#]*@/.test(value)) return wrong("must not have user info")
+  if (value.includes("?")) return wrong("must not have a query")
+  if (value.includes("#")) return wrong("must not have a fragment")
+  if (!isSecure(url)) return wrong("must be https (http is for loopback hosts only)")
+  return Either.right(url)
+}
+
+/** `https`, or `http` to this machine itself. */
+export const isSecure = (url: URL): boolean =>
+  url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))
+
+/** A host that is this machine itself. */
+export const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+
+const mountPath = (value: string): read.Read<`/${string}`> =>
+  Either.gen(function* () {
+    const given = yield* read.text("path", value)
+    const path: `/${string}` = given.startsWith("/") ? `/${given.slice(1)}` : `/${given}`
+    yield* plainPath("path", given, path)
+    return path
+  })
+
+/** Segments of unreserved and harmless characters: nothing that a URL parser rewrites or a router interprets. */
+const plainPath = (option: string, value: string, path: string): read.Read<string> => {
+  const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
+  if (path.includes("?")) return wrong("must not have a query")
+  if (path.includes("#")) return wrong("must not have a fragment")
+  if (path.includes("//")) return wrong("has an empty path segment")
+  if (/\/\.\.?(\/|$)/.test(path)) return wrong("has a dot segment")
+  if (!/^[A-Za-z0-9\-._~!$&'+,=@/]*$/.test(path)) return wrong("has a character that a path must not have here")
+  return Either.right(path)
+}

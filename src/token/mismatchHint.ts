@@ -1,0 +1,48 @@
+import { isLoopback } from "../resource/ResourceUrl.ts"
+
+/** Why two identifiers that should be equal are not, where it has a well-known cause. */
+export const hint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
+  for (const one of actual) {
+    for (const other of expected) {
+      const differences = differ(other, one)
+      if (differences !== undefined) return `they differ only by ${differences.join(" and ")}`
+    }
+  }
+  return undefined
+}
+
+/** The cause of an audience mismatch. An audience that is no URL at all is what servers mint when no `resource` was sent. */
+export const audienceHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
+  if (actual.length === 0) return `the token names no audience; ${notIndicated}`
+  const near = hint(expected, actual)
+  if (actual.some(isUrl) || !expected.some(isUrl)) return near
+  return `a client id or name where a URL belongs; ${notIndicated}`
+}
+
+const notIndicated =
+  "either the client sent no resource parameter, or the URL is not registered as a resource indicator at the authorization server"
+
+const isUrl = (text: string): boolean => URL.canParse(text)
+
+/** The parts in which two URLs of one host differ, or `undefined` if they share too little for a slip. */
+const differ = (expected: string, actual: string): ReadonlyArray<string> | undefined => {
+  if (expected === actual || !URL.canParse(expected) || !URL.canParse(actual)) return undefined
+  const one = new URL(expected)
+  const other = new URL(actual)
+  const sameHost = one.hostname === other.hostname
+  if (!sameHost && !(isLoopback(one.hostname) && isLoopback(other.hostname))) return undefined
+  const differences = [
+    one.protocol !== other.protocol && `the scheme (${one.protocol.slice(0, -1)}, ${other.protocol.slice(0, -1)})`,
+    !sameHost && `the name of the loopback host (${one.hostname}, ${other.hostname})`,
+    one.port !== other.port && one.protocol === other.protocol && "the port",
+    pathDifference(expected, actual, one.pathname, other.pathname),
+    other.search + other.hash !== "" && "a query or fragment"
+  ].filter((difference) => difference !== false)
+  // Equal once parsed: upper case in the host, a default port, an escape.
+  return differences.length > 0 ? differences : ["spelling"]
+}
+
+const pathDifference = (expected: string, actual: string, one: string, other: string): string | false => {
+  if (one === other) return expected.endsWith("/") !== actual.endsWith("/") && "a trailing slash"
+  return one.replace(/\/$/, "") === other.replace(/\/$/, "") ? "a trailing slash" : "the path"
+}

@@ -1,0 +1,619 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as OpenApi from "@effect/platform/OpenApi"
+import { describe, expect, it } from "@effect/vitest"
+import { AccessToken, BearerAuthHttpApi, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { ScopeMissing, type TokenError } from "effect-resource-server/TokenError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { createServer } from "node:http"
+import { issuer, mint, type Overrides, resource } from "../support/issuer.ts"
+import { AuthDown, challenge, Keys, missing, refused, refusedHead, shown, shownHead } from "../support/rejections.ts"
+import { capture, get, raw, serve } from "../support/server.ts"
+import { exchange, head } from "../support/socket.ts"
+
+class Admins extends BearerAuthHttpApi.Tag<Admins>()("Admins", { scopes: ["notes:admin"] }) {}
+
+const Notes = HttpApiGroup.make("notes")
+  .add(HttpApiEndpoint.get("whoami", "/whoami").addSuccess(Schema.String))
+  .add(HttpApiEndpoint.post("publish", "/publish").addSuccess(Schema.String))
+  .middleware(BearerAuthHttpApi.Protected)
+
+const Administration = HttpApiGroup.make("administration")
+  .add(
+    HttpApiEndpoint.del("erase", "/notes/:id")
+      .setPath(Schema.Struct({ id: Schema.String }))
+      .addSuccess(Schema.String)
+  )
+  .middleware(Admins)
+
+/** Both tags: the endpoint's comes before the group's. */
+const Nested = HttpApiGroup.make("nested")
+  .add(HttpApiEndpoint.get("both", "/both").addSuccess(Schema.String).middleware(BearerAuthHttpApi.Protected))
+  .add(HttpApiEndpoint.get("shortfall", "/shortfall").addSuccess(Schema.String).middleware(BearerAuthHttpApi.Protected))
+  .middleware(Admins)
+
+const Open = HttpApiGroup.make("open")
+  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Schema.String))
+  .annotate(BearerAuthHttpApi.Open, true)
+
+const Api = HttpApi.make("api").add(Notes).add(Administration).add(Nested).add(Open)
+
+const subject = Effect.map(AccessToken.AccessToken, (token) => token.subject ?? "nobody")
+
+const Handlers = Layer.mergeAll(
+  HttpApiBuilder.group(Api, "notes", (handlers) =>
+    handlers
+      .handle("whoami", () => subject)
+      .handle("publish", () => Effect.as(AccessToken.requireScopes("notes:publish"), "published"))
+  ),
+  HttpApiBuilder.group(Api, "administration", (handlers) =>
+    handlers.handle("erase", ({ path }) => Effect.succeed(path.id))
+  ),
+  HttpApiBuilder.group(Api, "nested", (handlers) =>
+    handlers
+      .handle("both", () => subject)
+      .handle("shortfall", () => Effect.as(AccessToken.requireScopes("more"), "more"))
+  ),
+  HttpApiBuilder.group(Api, "open", (handlers) => handlers.handle("health", () => Effect.succeed("well")))
+)
+
+const authAt = (path: string) =>
+  TokenVerifier.layerJwt({ issuer }).pipe(
+    Layer.provide(Keys),
+    Layer.provideMerge(
+      ProtectedResource.layer({
+        baseUrl: "https://api.example",
+        path,
+        authorizationServers: [issuer],
+        requiredScopes: ["mcp:tools"]
+      })
+    )
+  )
+
+const Guards = BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected, Admins)
+
+const Routes = BearerAuthHttpApi.add(Api, Handlers)
+
+/** The API of the resource at a path. */
+const appAt = (path: string) =>
+  Routes.pipe(Layer.provide(Guards), Layer.provide(authAt(path)), Layer.provide(HttpServer.layerContext))
+
+/** A typed client whose requests carry this header. */
+const client = (baseUrl: string, authorization?: string) =>
+  HttpApiClient.make(Api, {
+    baseUrl,
+    transformClient: HttpClient.mapRequest((request) =>
+      authorization === undefined ? request : HttpClientRequest.setHeader(request, "authorization", authorization)
+    )
+  }).pipe(Effect.provide(FetchHttpClient.layer))
+
+const bearer = (overrides?: Overrides) => Effect.map(mint(overrides), (token) => `Bearer ${Redacted.value(token)}`)
+
+const lacking = (scope: string) => challenge("insufficient_scope", "The access token lacks a required scope", scope)
+
+/** The body of a shortfall of scopes: the error itself. */
+const bodyOf = (required: ReadonlyArray<string>, granted: ReadonlyArray<string>) =>
+  JSON.stringify({ required, granted, _tag: "ScopeMissing" })
+
+describe("BearerAuthHttpApi.layer", () => {
+  it.scopedLive("provides the verified token to handlers, below the resource's path", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(appAt("/mcp"))
+      const { notes, open } = yield* client(`${url}/mcp`, yield* bearer())
+      expect(yield* notes.whoami({})).toBe("user-1")
+      expect(yield* open.health({})).toBe("well")
+      expect(lines.map(({ message }) => message)).toEqual([
+        `Access tokens are accepted for aud=${resource}`,
+        "Open to anyone, without an access token: GET /health"
+      ])
+      expect((yield* get(`${url}/whoami`)).status).toBe(404)
+    })
+  )
+
+  // Each differs from the good token above by one thing. The error is what the client gets, and the body, whole.
+  const rejections: ReadonlyArray<{
+    readonly error: { readonly _tag: TokenError["_tag"] } & Readonly<Record<string, unknown>>
+    readonly authorization: () => Effect.Effect<string>
+    readonly status?: number
+    readonly challenge: string
+  }> = [
+    {
+      error: { _tag: "TokenMissing" },
+      authorization: () => Effect.map(bearer(), (header) => header.replace("Bearer", "Digest")),
+      challenge: missing
+    },
+    {
+      error: { _tag: "CredentialsMalformed", reason: "the Authorization header is not one bearer token" },
+      authorization: () => Effect.map(bearer(), (header) => `${header} x`),
+      status: 400,
+      challenge: challenge("invalid_request", "The Authorization header is malformed")
+    },
+    {
+      error: { _tag: "TokenMalformed", reason: "the token has not three segments" },
+      authorization: () => Effect.succeed("Bearer not-a-token"),
+      challenge: challenge("invalid_token", "The access token is malformed")
+    },
+    {
+      error: {
+        _tag: "AlgorithmNotAllowed",
+        expected: ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
+        actual: "none"
+      },
+      authorization: () => bearer({ header: { alg: "none" } }),
+      challenge: challenge("invalid_token", "The access token is signed with an algorithm that is not allowed")
+    },
+    {
+      error: { _tag: "CriticalHeaderUnsupported" },
+      authorization: () => bearer({ header: { crit: ["exp"] } }),
+      challenge: challenge("invalid_token", "The access token needs an unsupported extension")
+    },
+    {
+      error: { _tag: "KeyNotFound", algorithm: "ES256", keyId: "another" },
+      authorization: () => bearer({ header: { kid: "another" } }),
+      challenge: challenge("invalid_token", "The access token is signed with an unknown key")
+    },
+    {
+      error: { _tag: "SignatureInvalid" },
+      authorization: () =>
+        Effect.map(bearer(), (header) => header.slice(0, -4) + (header.endsWith("AAAA") ? "BBBB" : "AAAA")),
+      challenge: challenge("invalid_token", "The signature of the access token is invalid")
+    },
+    {
+      error: { _tag: "TypeMismatch", expected: ["at+jwt"], actual: "JWT" },
+      authorization: () => bearer({ header: { typ: "JWT" } }),
+      challenge: challenge("invalid_token", "The token is not an access token")
+    },
+    {
+      error: { _tag: "IssuerMismatch", expected: issuer, actual: "https://other.example" },
+      authorization: () => bearer({ claims: { iss: "https://other.example" } }),
+      challenge: challenge("invalid_token", "The access token is from another issuer")
+    },
+    {
+      error: { _tag: "AudienceMismatch", expected: [resource], actual: ["https://other.example/mcp"] },
+      authorization: () => bearer({ claims: { aud: "https://other.example/mcp" } }),
+      challenge: challenge("invalid_token", "The access token is for another resource")
+    },
+    {
+      error: { _tag: "Expired", expiresAt: 1, now: expect.any(Number) },
+      authorization: () => bearer({ claims: { exp: 1 } }),
+      challenge: challenge("invalid_token", "The access token expired")
+    },
+    {
+      error: { _tag: "NotYetValid", claim: "nbf", validFrom: 99_999_999_999, now: expect.any(Number) },
+      authorization: () => bearer({ claims: { nbf: 99_999_999_999 } }),
+      challenge: challenge("invalid_token", "The access token is not valid yet")
+    },
+    {
+      error: { _tag: "ClaimInvalid", claim: "exp", reason: "is missing" },
+      authorization: () => bearer({ claims: { exp: undefined } }),
+      challenge: challenge("invalid_token", "A claim of the access token is missing or invalid")
+    },
+    {
+      error: { _tag: "BindingMismatch" },
+      authorization: () => bearer({ claims: { cnf: { jkt: "x" } } }),
+      challenge: challenge("invalid_token", "The access token is bound to a key that was not proven")
+    },
+    {
+      error: { _tag: "ScopeMissing", required: ["mcp:tools"], granted: ["other"] },
+      authorization: () => bearer({ claims: { scope: "other" } }),
+      status: 403,
+      challenge: lacking("mcp:tools")
+    }
+  ]
+
+  it.scopedLive.each(rejections)("answers $error._tag with its status, whole challenge, and the error", (expected) =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(appAt("/mcp"))
+      lines.length = 0
+      const authorization = yield* expected.authorization()
+      const { notes } = yield* client(`${url}/mcp`, authorization)
+      const error = yield* Effect.flip(notes.whoami({}))
+      expect({ ...error }).toMatchObject(expected.error)
+      expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.error._tag])
+      const response = yield* get(`${url}/mcp/whoami`, { authorization })
+      expect(shownHead(response)).toEqual(refusedHead(expected.status ?? 401, expected.challenge))
+      expect(yield* Effect.promise(() => response.json())).toEqual(expected.error)
+    })
+  )
+
+  it.scopedLive("lets a client match a rejection by its tag", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(appAt("/mcp"))
+      const { notes } = yield* client(`${url}/mcp`, yield* bearer({ claims: { aud: "https://other.example" } }))
+      const answer = notes
+        .whoami({})
+        .pipe(
+          Effect.catchTag("AudienceMismatch", ({ actual, expected }) => Effect.succeed([...actual, ...expected].join()))
+        )
+      expect(yield* answer).toBe(`https://other.example,${resource}`)
+    })
+  )
+
+  it.scopedLive("answers VerificationUnavailable with 503 and Retry-After, no challenge, and no reason", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(
+        Routes.pipe(Layer.provide(Guards), Layer.provide(AuthDown), Layer.provide(HttpServer.layerContext))
+      )
+      lines.length = 0
+      const authorization = yield* bearer()
+      const response = yield* get(`${url}/mcp/whoami`, { authorization })
+      const body = {
+        reason: "The access token cannot be verified now",
+        retryAfter: 17,
+        _tag: "VerificationUnavailable"
+      }
+      expect(yield* shown(response)).toEqual(refused(503, null, JSON.stringify(body), "17"))
+      yield* get(`${url}/mcp/both`, { authorization })
+      expect(lines.map(({ level, message }) => [level, message])).toEqual([
+        ["ERROR", "Request rejected: the issuer is down"],
+        // Another door of the same verifier.
+        ["DEBUG", "Request rejected: the issuer is down"]
+      ])
+    })
+  )
+
+  it.scopedLive("reads the header itself: of several there is none to trust", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(appAt("/mcp"))
+      const authorization = `Authorization: ${yield* bearer()}`
+      expect(yield* raw(port, "GET /mcp/whoami HTTP/1.1", authorization, "Authorization: Basic eA==")).toEqual({
+        status: 400,
+        challenge: challenge("invalid_request", "The Authorization header is malformed")
+      })
+      expect((yield* raw(port, "GET /mcp/whoami HTTP/1.1", authorization)).status).toBe(200)
+    })
+  )
+})
+
+describe("BearerAuthHttpApi.Tag", () => {
+  it.scopedLive("needs its scopes besides the resource's, and names them all", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(appAt("/mcp"))
+      const erase = (scope: string) =>
+        Effect.gen(function* () {
+          const authorization = yield* bearer({ claims: { scope } })
+          const response = yield* get(`${url}/mcp/notes/7`, { authorization }, "DELETE")
+          return [
+            response.status,
+            response.headers.get("www-authenticate"),
+            yield* Effect.promise(() => response.json())
+          ]
+        })
+      lines.length = 0
+      expect(yield* erase("mcp:tools notes:admin")).toEqual([200, null, "7"])
+      expect(yield* erase("mcp:tools")).toEqual([
+        403,
+        lacking("mcp:tools notes:admin"),
+        { _tag: "ScopeMissing", required: ["mcp:tools", "notes:admin"], granted: ["mcp:tools"] }
+      ])
+      expect((yield* erase("notes:admin")).slice(0, 2)).toEqual([403, lacking("mcp:tools notes:admin")])
+      expect(lines.map(({ annotations }) => annotations["error"])).toEqual(["ScopeMissing", "ScopeMissing"])
+    })
+  )
+
+  it.scopedLive("answers once where several are on one endpoint", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(appAt("/mcp"))
+      lines.length = 0
+      const ask = (path: string, scope: string) =>
+        Effect.gen(function* () {
+          const response = yield* get(url + path, { authorization: yield* bearer({ claims: { scope } }) })
+          return [response.status, response.headers.get("www-authenticate")]
+        })
+      expect(yield* ask("/mcp/both", "mcp:tools notes:admin")).toEqual([200, null])
+      expect(lines).toEqual([])
+      // The endpoint's tag is content, the group's is not.
+      expect(yield* ask("/mcp/both", "mcp:tools")).toEqual([403, lacking("mcp:tools notes:admin")])
+      expect(lines.length).toBe(1)
+      expect(yield* ask("/mcp/shortfall", "mcp:tools notes:admin")).toEqual([403, expect.stringContaining("more")])
+      expect(lines.length).toBe(2)
+    })
+  )
+
+  it.scopedLive("fails when built if a scope is none", () =>
+    Effect.gen(function* () {
+      class Wrong extends BearerAuthHttpApi.Tag<Wrong>()("Wrong", { scopes: ["not a scope"] }) {}
+      const error = yield* Effect.flip(
+        Effect.scoped(Layer.build(BearerAuthHttpApi.layer(Wrong).pipe(Layer.provide(authAt("/mcp")))))
+      )
+      expect(error.message).toMatch(/^scopes "not a scope": is not a scope/)
+    })
+  )
+})
+
+describe("a handler's own ScopeMissing", () => {
+  it.scopedLive("is answered with 403, a challenge that names its scopes, and a line in the log", () =>
+    Effect.gen(function* () {
+      const { lines, url } = yield* serve(appAt("/mcp"))
+      lines.length = 0
+      const response = yield* get(`${url}/mcp/publish`, { authorization: yield* bearer() }, "POST")
+      expect(yield* shown(response)).toEqual(
+        refused(403, lacking("mcp:tools notes:publish"), bodyOf(["notes:publish"], ["mcp:tools"]))
+      )
+      expect(lines).toEqual([
+        {
+          level: "WARN",
+          message: 'Request rejected: expected scopes "notes:publish", got "mcp:tools"',
+          annotations: { error: "ScopeMissing" }
+        }
+      ])
+    })
+  )
+})
+
+describe("an answer that only looks like a handler's own ScopeMissing", () => {
+  const lookalike = (scope: string) => bodyOf([scope], ["mcp:tools"])
+  const upstream = (status: number, body: string, contentType = "application/json") =>
+    HttpServerResponse.text(body, { status, contentType })
+
+  const Upstream = HttpApi.make("upstream").add(
+    HttpApiGroup.make("group")
+      .add(HttpApiEndpoint.get("get", "/get").addSuccess(Schema.Any))
+      .middleware(BearerAuthHttpApi.Protected)
+  )
+  /** Serves what the endpoint's handler answers, and asks it with a token of `mcp:tools`. */
+  const asked = (handler: Effect.Effect<HttpServerResponse.HttpServerResponse, TokenError, AccessToken.AccessToken>) =>
+    Effect.gen(function* () {
+      const handlers = HttpApiBuilder.group(Upstream, "group", (group) => group.handleRaw("get", () => handler))
+      const { lines, url } = yield* serve(
+        BearerAuthHttpApi.add(Upstream, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      lines.length = 0
+      const response = yield* get(`${url}/mcp/get`, { authorization: yield* bearer() })
+      const text = yield* Effect.promise(() => response.text())
+      return [response.status, response.headers.get("www-authenticate"), text, lines.length]
+    })
+
+  it.scopedLive("gets no challenge", () =>
+    Effect.gen(function* () {
+      expect(yield* asked(Effect.succeed(upstream(403, lookalike("x"))))).toEqual([403, null, lookalike("x"), 0])
+      expect(yield* asked(Effect.succeed(upstream(200, lookalike("x"))))).toEqual([200, null, lookalike("x"), 0])
+    })
+  )
+
+  it.scopedLive("gets none where nobody's token was asked for its scopes", () =>
+    Effect.gen(function* () {
+      const made = new ScopeMissing({ required: ["x"], granted: ["mcp:tools"] })
+      expect(yield* asked(made)).toEqual([403, null, lookalike("x"), 0])
+    })
+  )
+
+  const shortfall = AccessToken.requireScopes("x")
+  it.scopedLive("gets none after a handler that has recovered from its own", () =>
+    Effect.gen(function* () {
+      const another = upstream(403, lookalike("another"))
+      expect(
+        yield* asked(Effect.catchTag(Effect.as(shortfall, another), "ScopeMissing", () => Effect.succeed(another)))
+      ).toEqual([403, null, lookalike("another"), 0])
+      const ok = upstream(200, lookalike("x"))
+      expect(yield* asked(Effect.catchTag(Effect.as(shortfall, ok), "ScopeMissing", () => Effect.succeed(ok)))).toEqual(
+        [200, null, lookalike("x"), 0]
+      )
+      const words = upstream(403, "not yours", "text/plain")
+      expect(
+        yield* asked(Effect.catchTag(Effect.as(shortfall, words), "ScopeMissing", () => Effect.succeed(words)))
+      ).toEqual([403, null, "not yours", 0])
+    })
+  )
+
+  it.scopedLive("is told from the real one, whoever found it: the last that was found counts", () =>
+    Effect.gen(function* () {
+      const expected = [403, lacking("mcp:tools x"), lookalike("x"), 1]
+      expect(yield* asked(Effect.as(shortfall, upstream(200, "")))).toEqual(expected)
+      const withScopes = Effect.flatMap(AccessToken.AccessToken, (token) => AccessToken.withScopes(token, ["x"]))
+      expect(yield* asked(Effect.as(withScopes, upstream(200, "")))).toEqual(expected)
+      const second = Effect.catchTag(AccessToken.requireScopes("y"), "ScopeMissing", () => shortfall)
+      expect(yield* asked(Effect.as(second, upstream(200, "")))).toEqual(expected)
+    })
+  )
+
+  it.scopedLive("is no other request's: a token that comes again was not asked before", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const handler = Effect.suspend(() =>
+        requests++ < 3 ? Effect.as(shortfall, upstream(200, "")) : Effect.succeed(upstream(403, lookalike("x")))
+      )
+      const handlers = HttpApiBuilder.group(Upstream, "group", (group) => group.handleRaw("get", () => handler))
+      const { url } = yield* serve(
+        BearerAuthHttpApi.add(Upstream, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      // From its third time on the verifier remembers it, and every request is given the same verified token.
+      const authorization = yield* bearer()
+      const challenges: Array<string | null> = []
+      for (let request = 0; request < 4; request++) {
+        challenges.push((yield* get(`${url}/mcp/get`, { authorization })).headers.get("www-authenticate"))
+      }
+      expect(challenges).toEqual([...Array(3).fill(lacking("mcp:tools x")), null])
+    })
+  )
+})
+
+describe("a handler's own ScopeMissing of very many or very long scopes", () => {
+  const thousands = Array.from({ length: 4000 }, (_, index) => `notes:${index + 1000}`)
+  const Many = HttpApi.make("many").add(
+    HttpApiGroup.make("group")
+      .add(HttpApiEndpoint.get("many", "/many").addSuccess(Schema.String))
+      .add(HttpApiEndpoint.get("long", "/long").addSuccess(Schema.String))
+      .middleware(BearerAuthHttpApi.Protected)
+  )
+  const handlers = HttpApiBuilder.group(Many, "group", (group) =>
+    group
+      .handle("many", () => Effect.as(AccessToken.requireScopes("admin", ...thousands), ""))
+      .handle("long", () => Effect.as(AccessToken.requireScopes("x".repeat(20_000), "admin"), ""))
+  )
+
+  it.scopedLive.each<{ path: string; named: string; required: ReadonlyArray<string> }>([
+    {
+      path: "/many",
+      named: ["mcp:tools", "admin", ...thousands.slice(0, 371)].join(" "),
+      required: ["admin", ...thousands]
+    },
+    { path: "/long", named: "mcp:tools admin", required: ["x".repeat(20_000), "admin"] }
+  ])("is answered with what fits into a header: $path", ({ named, path, required }) =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(
+        BearerAuthHttpApi.add(Many, handlers).pipe(Layer.provide(Guards), Layer.provide(authAt("/mcp")))
+      )
+      const response = yield* get(`${url}/mcp${path}`, { authorization: yield* bearer() })
+      expect(yield* shown(response)).toEqual(refused(403, lacking(named), bodyOf(required, ["mcp:tools"])))
+    })
+  )
+})
+
+describe("a rejected request whose body is not read", () => {
+  it.scopedLive("closes the connection, also where the handler finds a scope missing", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve(appAt("/mcp"))
+      const authorization = yield* bearer()
+      for (const [status, header] of [
+        [401, "X-Token: none"],
+        [403, `Authorization: ${authorization}`]
+      ] as const) {
+        const replies = yield* exchange(port, head("/mcp/publish", header, "Content-Length: 555745280"), "x")
+        expect(replies.map(({ headers, status }) => [status, headers["connection"]])).toEqual([[status, "close"]])
+      }
+    })
+  )
+})
+
+describe("an app whose own CORS names headers for pages to read", () => {
+  it.scopedLive("names those of a rejection, too, and of a handler's own ScopeMissing", () =>
+    Effect.gen(function* () {
+      const cors = HttpLayerRouter.cors({ exposedHeaders: ["X-Own"] })
+      const { url } = yield* serve(Layer.merge(appAt("/mcp"), cors))
+      const page = { origin: "https://page.example" }
+      const exposed = "X-Own, WWW-Authenticate, Retry-After"
+      const rejected = yield* get(`${url}/mcp/whoami`, page)
+      expect(yield* shown(rejected)).toEqual({ ...refused(401, missing, '{"_tag":"TokenMissing"}'), exposed })
+      const lacks = yield* get(`${url}/mcp/publish`, { ...page, authorization: yield* bearer() }, "POST")
+      expect(yield* shown(lacks)).toEqual({
+        ...refused(403, lacking("mcp:tools notes:publish"), bodyOf(["notes:publish"], ["mcp:tools"])),
+        exposed
+      })
+      const accepted = yield* get(`${url}/mcp/whoami`, { ...page, authorization: yield* bearer() })
+      expect([accepted.status, accepted.headers.get("access-control-expose-headers")]).toEqual([200, "X-Own"])
+    })
+  )
+})
+
+describe("BearerAuthHttpApi.Protected", () => {
+  it("has a key of its own", () => {
+    expect(BearerAuthHttpApi.Protected.key).toBe("effect-resource-server/BearerAuthHttpApi/Protected")
+  })
+})
+
+describe("BearerAuthHttpApi.add", () => {
+  it.scopedLive("keeps two resources of one process apart, though they share every Layer", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve(Layer.merge(appAt("/a"), appAt("/b")))
+      for (const [own, other] of [
+        ["/a", "/b"],
+        ["/b", "/a"]
+      ]) {
+        const authorization = yield* bearer({ claims: { aud: `https://api.example${own}` } })
+        expect((yield* get(`${url}${own}/whoami`, { authorization })).status).toBe(200)
+        const refused = yield* get(`${url}${other}/whoami`, { authorization })
+        expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([
+          401,
+          challenge("invalid_token", "The access token is for another resource").replace('/mcp"', `${other}"`)
+        ])
+      }
+    })
+  )
+
+  it.scopedLive("serves a resource that is a bare origin, and one with a trailing slash", () =>
+    Effect.gen(function* () {
+      for (const [path, aud] of [
+        ["/", "https://api.example/"],
+        ["/deep/", "https://api.example/deep/"]
+      ] as const) {
+        const { url } = yield* serve(appAt(path))
+        const { notes } = yield* client(`${url}${path}`.replace(/\/$/, ""), yield* bearer({ claims: { aud } }))
+        expect(yield* notes.whoami({})).toBe("user-1")
+      }
+    })
+  )
+})
+
+describe("HttpApiBuilder.serve", () => {
+  it.scopedLive("is protected the same way, by whole paths", () =>
+    Effect.gen(function* () {
+      const server = HttpApiBuilder.serve().pipe(
+        Layer.provide(HttpApiBuilder.api(Api)),
+        Layer.provide(Handlers),
+        Layer.provide(Guards),
+        Layer.provide(authAt("/mcp")),
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
+        Layer.provide(capture([]))
+      )
+      const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
+      const url = `http://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}`
+      const authorization = yield* bearer()
+      expect((yield* get(`${url}/whoami`, { authorization })).status).toBe(200)
+      for (const [method, path, header, status, expected] of [
+        ["GET", "/whoami", "", 401, missing],
+        ["DELETE", "/notes/7", authorization, 403, lacking("mcp:tools notes:admin")],
+        ["POST", "/publish", authorization, 403, lacking("mcp:tools notes:publish")]
+      ] as const) {
+        const response = yield* get(url + path, { authorization: header }, method)
+        expect([response.status, response.headers.get("www-authenticate")]).toEqual([status, expected])
+      }
+    })
+  )
+})
+
+describe("OpenApi.fromApi", () => {
+  const { components, paths } = OpenApi.fromApi(Api)
+
+  it("lists the security scheme, and requires it where a tag is", () => {
+    expect(components.securitySchemes).toEqual({ bearer: { type: "http", scheme: "bearer" } })
+    expect(paths["/whoami"]?.get?.security).toEqual([{ bearer: [] }])
+    expect(paths["/health"]?.get?.security).toEqual([])
+  })
+
+  it("lists the statuses, and the errors of each", () => {
+    const errors = Object.entries(paths["/whoami"]?.get?.responses ?? {}).map(([status, { content }]) => {
+      const { anyOf, ...one } = content?.["application/json"]?.schema as {
+        readonly $ref?: string
+        readonly anyOf?: ReadonlyArray<{ readonly $ref: string }>
+      }
+      return [status, (anyOf ?? [one]).map(({ $ref }) => $ref?.replace("#/components/schemas/", ""))]
+    })
+    expect(Object.fromEntries(errors)).toEqual({
+      200: [undefined],
+      400: ["HttpApiDecodeError", "CredentialsMalformed"],
+      401: [
+        "TokenMissing",
+        "TokenMalformed",
+        "AlgorithmNotAllowed",
+        "CriticalHeaderUnsupported",
+        "KeyNotFound",
+        "SignatureInvalid",
+        "TypeMismatch",
+        "IssuerMismatch",
+        "AudienceMismatch",
+        "Expired",
+        "NotYetValid",
+        "ClaimInvalid",
+        "BindingMismatch"
+      ],
+      403: ["ScopeMissing"],
+      503: ["VerificationUnavailable"]
+    })
+    expect(Object.keys(paths["/health"]?.get?.responses ?? {})).toEqual(["200", "400"])
+  })
+})
