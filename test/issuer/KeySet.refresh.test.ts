@@ -316,6 +316,24 @@ describe("a clock that was set back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
+  it.effect("makes keys older by no more than it was set back", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(year)
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.setTime(year - 1000)
+      expect(yield* outcome(first)).toBe("verified")
+      // Fresh for 599 seconds from now on, of which four fifths pass before a refresh.
+      yield* TestClock.adjust("479199 millis")
+      expect(yield* outcome(first)).toBe("verified")
+      yield* turns
+      expect(net.requests.length).toBe(1)
+      yield* TestClock.adjust("1 millis")
+      expect(yield* outcome(first)).toBe("verified")
+      yield* until(() => net.requests.length === 2)
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
+
   it.effect("makes a token wait for a refresh where nobody used the keys for a minute", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {

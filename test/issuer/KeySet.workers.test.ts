@@ -86,6 +86,20 @@ describe("a first load", () => {
     })
   )
 
+  it.scoped("that ends with its request does not hide that another's failed", () =>
+    Effect.gen(function* () {
+      const { get, loads, state } = yield* answered(Effect.never, later(down, 1))
+      const leaving = yield* begin(get)
+      const failing = yield* begin(get)
+      yield* Fiber.interrupt(leaving)
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(failing)).toEqual(unavailable("down", 1))
+      expect(state(1000).failures).toBe(1)
+      expect(yield* Effect.flip(get)).toEqual(unavailable("down", 1))
+      expect(loads()).toEqual({ started: 2, interrupted: 1 })
+    })
+  )
+
   it.scoped("that fails is forgotten when one beside it succeeds, and its request is served by that", () =>
     Effect.gen(function* () {
       for (const [failure, success] of [
