@@ -1,11 +1,12 @@
 /**
- * Everything that can be wrong with a request's access token, and the one table of what the HTTP edge says about it.
+ * Everything that can be wrong with a request's access token, and the table of what a door answers to it.
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { type Answer, answers as table } from "./answers.ts"
 import { printableClaims, quoted } from "./printable.ts"
 
-export { type Answer, answers } from "./answers.ts"
+export type { Answer } from "./answers.ts"
 
 const Texts = Schema.Array(Schema.String)
 const OptionalText = Schema.optional(Schema.String)
@@ -14,7 +15,7 @@ const OptionalText = Schema.optional(Schema.String)
 export class TokenMissing extends Schema.TaggedError<TokenMissing>()(
   "TokenMissing",
   {},
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.TokenMissing.status })
 ) {
   override get message() {
     return "the request carries no bearer token"
@@ -25,7 +26,7 @@ export class TokenMissing extends Schema.TaggedError<TokenMissing>()(
 export class CredentialsMalformed extends Schema.TaggedError<CredentialsMalformed>()(
   "CredentialsMalformed",
   { reason: Schema.String },
-  HttpApiSchema.annotations({ status: 400 })
+  HttpApiSchema.annotations({ status: table.CredentialsMalformed.status })
 ) {
   override get message() {
     return this.reason
@@ -36,7 +37,7 @@ export class CredentialsMalformed extends Schema.TaggedError<CredentialsMalforme
 export class TokenMalformed extends Schema.TaggedError<TokenMalformed>()(
   "TokenMalformed",
   { reason: Schema.String },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.TokenMalformed.status })
 ) {
   override get message() {
     return this.reason
@@ -47,7 +48,7 @@ export class TokenMalformed extends Schema.TaggedError<TokenMalformed>()(
 export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>()(
   "AlgorithmNotAllowed",
   { expected: Texts, actual: Schema.String },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.AlgorithmNotAllowed.status })
 ) {
   override get message() {
     return `algorithm ${this.actual} is not one of ${this.expected.join(", ")}`
@@ -58,7 +59,7 @@ export class AlgorithmNotAllowed extends Schema.TaggedError<AlgorithmNotAllowed>
 export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeaderUnsupported>()(
   "CriticalHeaderUnsupported",
   {},
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.CriticalHeaderUnsupported.status })
 ) {
   override get message() {
     return "the token asks for a critical header extension; none is supported"
@@ -72,7 +73,7 @@ export class CriticalHeaderUnsupported extends Schema.TaggedError<CriticalHeader
 export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()(
   "KeyNotFound",
   { algorithm: Schema.String, keyId: OptionalText, hint: OptionalText },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.KeyNotFound.status })
 ) {
   override get message() {
     const key = this.keyId === undefined ? "a token without kid" : `kid ${this.keyId}`
@@ -85,7 +86,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()(
 export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()(
   "SignatureInvalid",
   {},
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.SignatureInvalid.status })
 ) {
   override get message() {
     return "the signature does not verify"
@@ -99,7 +100,7 @@ export class SignatureInvalid extends Schema.TaggedError<SignatureInvalid>()(
 export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()(
   "TypeMismatch",
   { expected: Texts, actual: OptionalText, hint: OptionalText },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.TypeMismatch.status })
 ) {
   override get message() {
     const actual = this.actual === undefined ? "none" : `"${this.actual}"`
@@ -111,7 +112,7 @@ export class TypeMismatch extends Schema.TaggedError<TypeMismatch>()(
 export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()(
   "IssuerMismatch",
   { expected: Schema.String, actual: OptionalText, hint: OptionalText },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.IssuerMismatch.status })
 ) {
   override get message() {
     const actual = this.actual === undefined ? "none" : `"${this.actual}"`
@@ -123,7 +124,7 @@ export class IssuerMismatch extends Schema.TaggedError<IssuerMismatch>()(
 export class AudienceMismatch extends Schema.TaggedError<AudienceMismatch>()(
   "AudienceMismatch",
   { expected: Texts, actual: Texts, hint: OptionalText },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.AudienceMismatch.status })
 ) {
   override get message() {
     return withHint(`expected audience ${quoted(this.expected)}, got ${quoted(this.actual)}`, this.hint)
@@ -134,7 +135,7 @@ export class AudienceMismatch extends Schema.TaggedError<AudienceMismatch>()(
 export class Expired extends Schema.TaggedError<Expired>()(
   "Expired",
   { expiresAt: Schema.Number, now: Schema.Number },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.Expired.status })
 ) {
   override get message() {
     return `the token expired ${Math.ceil(this.now - this.expiresAt)} seconds ago`
@@ -145,7 +146,7 @@ export class Expired extends Schema.TaggedError<Expired>()(
 export class NotYetValid extends Schema.TaggedError<NotYetValid>()(
   "NotYetValid",
   { claim: Schema.Literal("nbf", "iat"), validFrom: Schema.Number, now: Schema.Number },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.NotYetValid.status })
 ) {
   override get message() {
     return `the token's ${this.claim} is ${Math.ceil(this.validFrom - this.now)} seconds ahead`
@@ -156,7 +157,7 @@ export class NotYetValid extends Schema.TaggedError<NotYetValid>()(
 export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()(
   "ClaimInvalid",
   { claim: Schema.String, reason: Schema.String },
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.ClaimInvalid.status })
 ) {
   override get message() {
     return `claim ${this.claim} ${this.reason}`
@@ -167,7 +168,7 @@ export class ClaimInvalid extends Schema.TaggedError<ClaimInvalid>()(
 export class BindingMismatch extends Schema.TaggedError<BindingMismatch>()(
   "BindingMismatch",
   {},
-  HttpApiSchema.annotations({ status: 401 })
+  HttpApiSchema.annotations({ status: table.BindingMismatch.status })
 ) {
   override get message() {
     return "the token is bound to a key (cnf) that this request did not prove"
@@ -178,7 +179,7 @@ export class BindingMismatch extends Schema.TaggedError<BindingMismatch>()(
 export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()(
   "ScopeMissing",
   { required: Texts, granted: Texts },
-  HttpApiSchema.annotations({ status: 403 })
+  HttpApiSchema.annotations({ status: table.ScopeMissing.status })
 ) {
   override get message() {
     return `expected scopes ${quoted(printableClaims(this.required))}, got ${quoted(this.granted)}`
@@ -191,7 +192,7 @@ export class ScopeMissing extends Schema.TaggedError<ScopeMissing>()(
 export class VerificationUnavailable extends Schema.TaggedError<VerificationUnavailable>()(
   "VerificationUnavailable",
   { reason: Schema.String, retryAfter: Schema.Number },
-  HttpApiSchema.annotations({ status: 503 })
+  HttpApiSchema.annotations({ status: table.VerificationUnavailable.status })
 ) {
   override get message() {
     return this.reason
@@ -223,3 +224,8 @@ export const TokenError = Schema.Union(
 
 /** Every rejection. Match it with `Effect.catchTags`. */
 export type TokenError = typeof TokenError.Type
+
+/** The answer to every rejection, by tag. It does not compile if a tag is missing in the table, or a tag of the table here. */
+export const answers: { readonly [Tag in TokenError["_tag"]]: Answer } = table satisfies {
+  readonly [Tag in keyof typeof table]: Tag extends TokenError["_tag"] ? Answer : never
+}

@@ -166,7 +166,7 @@ describe("answers", () => {
       [
         "VerificationUnavailable",
         "The access token cannot be verified now",
-        "the issuer's keys cannot be had: nobody's token is bad"
+        "the keys of the issuer cannot be had: no token is bad"
       ]
     ])
   })

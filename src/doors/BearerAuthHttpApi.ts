@@ -16,7 +16,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AccessToken } from "../token/AccessToken.ts"
-import * as BearerAuth from "./BearerAuth.ts"
+import * as authenticator from "./authenticator.ts"
+import { incoming } from "./request.ts"
+import { beforeResponse, finish } from "./response.ts"
 import type * as ConfigurationError from "../ConfigurationError.ts"
 import * as adding from "./boundRoute.ts"
 import { contextOfCurrentFiber, requireSameResource } from "./boundRoute.ts"
@@ -47,7 +49,7 @@ export type TagClass<Self, Name extends string> = HttpApiMiddleware.TagClass<Sel
  */
 export const Tag =
   <Self>() =>
-  <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
+  <const Name extends string>(name: Name, options?: authenticator.Options): TagClass<Self, Name> =>
     Object.assign(HttpApiMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
 
 /** The middleware for operations that need no scopes but those that the resource requires. */
@@ -76,7 +78,7 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
     tag,
     Effect.gen(function* () {
       const { resource } = yield* ProtectedResource
-      const door = yield* BearerAuth.make({ scopes: tag.scopes })
+      const door = yield* authenticator.make({ scopes: tag.scopes })
       // Not the credentials that HttpApi decoded: it takes what follows seven characters, whatever the scheme.
       const bearer = () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => authenticate(door, request))
       return {
@@ -89,12 +91,12 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
     })
   )
 
-const authenticate = (door: BearerAuth.Authenticator, request: HttpServerRequest.HttpServerRequest) =>
-  Effect.matchEffect(door.authenticate(request), {
+const authenticate = (door: authenticator.Authenticator, request: HttpServerRequest.HttpServerRequest) =>
+  Effect.matchEffect(door.authenticate(incoming(request)), {
     onFailure: (error) => {
       answered.add(request)
       const { headers } = door.challenge(error)
-      return Effect.zipRight(BearerAuth.beforeResponse(request, headers), Effect.fail(error))
+      return Effect.zipRight(beforeResponse(request, headers), Effect.fail(error))
     },
     onSuccess: (verified) => {
       // A token of its own: what its handler lacks is noted beside it, and a token that came before is shared.
@@ -114,7 +116,7 @@ const answered = new WeakSet<HttpServerRequest.HttpServerRequest>()
  * token was found to lack. A response of another origin that looks like it, from a server behind this one, is passed on.
  */
 const challengeHandler = (
-  door: BearerAuth.Authenticator,
+  door: authenticator.Authenticator,
   request: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse,
   accessToken: AccessToken["Type"]
@@ -122,8 +124,8 @@ const challengeHandler = (
   const error = lastFoundOf(accessToken)
   if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
   answered.add(request)
-  return Effect.map(door.challengeHandler(error, request), ({ headers }) =>
-    BearerAuth.finish(response, request, headers)
+  return Effect.map(door.challengeHandler(error, incoming(request)), ({ headers }) =>
+    finish(response, request, headers)
   )
 }
 

@@ -15,7 +15,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AccessToken from "../token/AccessToken.ts"
-import * as BearerAuth from "./BearerAuth.ts"
+import * as authenticator from "./authenticator.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import * as boundedBody from "./boundedBody.ts"
@@ -23,7 +23,8 @@ import * as messages from "./mcpMessages.ts"
 import * as operations from "./mcpOperations.ts"
 import * as mcpRegistry from "./mcpRegistry.ts"
 import * as read from "../options.ts"
-import { isPreflight } from "./preflight.ts"
+import { incoming, isPreflight } from "./request.ts"
+import { respond } from "./response.ts"
 import * as ProtectedResource from "../resource/ProtectedResource.ts"
 import { covers } from "../resource/ScopeHierarchy.ts"
 import type { ScopeMissing } from "../TokenError.ts"
@@ -122,13 +123,13 @@ const door = (options: Options) =>
       const maxBodyBytes = yield* boundedBody.maxBodyBytes(options.maxBodyBytes)
       const registry = yield* McpServer.McpServer
       const guarded = yield* mcpRegistry.guard(registry, resource.resource, McpServer.McpServer.make)
-      const { authenticate, challenge, challengeHandler } = yield* BearerAuth.make()
+      const { authenticate, challenge, challengeHandler } = yield* authenticator.make()
       const asked = ask(guarded)
       const askedScopes = Effect.match(asked, { onFailure: () => [], onSuccess: ({ scopes }) => scopes })
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
-          const reject = (challenge: Challenge.Challenge) => BearerAuth.respond(challenge, request)
+          const reject = (challenge: Challenge.Challenge) => respond(challenge, request)
           // One challenge names all that the operation needs, whatever of it was found to be missing first.
           const rejectScopes = (error: ScopeMissing) =>
             Effect.flatMap(askedScopes, (scopes) => reject(Challenge.make(error, resource, scopes)))
@@ -139,7 +140,7 @@ const door = (options: Options) =>
               onFailure: Effect.succeed<Response>,
               onSuccess: ({ message, scopes }) =>
                 Effect.matchEffect(AccessToken.withScopes(token, scopes), {
-                  onFailure: (error) => Effect.flatMap(challengeHandler(error, request), reject),
+                  onFailure: (error) => Effect.flatMap(challengeHandler(error, incoming(request)), reject),
                   onSuccess: () =>
                     options.hideForbidden === true && operations.asksForList(message.requests)
                       ? serve(authorized, message, hide(guarded.scopes, token))
@@ -147,7 +148,7 @@ const door = (options: Options) =>
                 })
             })
           }
-          return Effect.matchEffect(authenticate(request), {
+          return Effect.matchEffect(authenticate(incoming(request)), {
             onFailure: (error) =>
               error._tag === "ScopeMissing"
                 ? boundedBody.bounded(rejectScopes(error), maxBodyBytes)

@@ -22,7 +22,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AccessToken } from "../token/AccessToken.ts"
-import * as BearerAuth from "./BearerAuth.ts"
+import * as authenticator from "./authenticator.ts"
+import { incoming } from "./request.ts"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import * as adding from "./boundRoute.ts"
 import { type BodyOptions, layerBounded } from "./boundedBody.ts"
@@ -48,7 +49,7 @@ export type TagClass<Self, Name extends string> = RpcMiddleware.TagClass<Self, N
  */
 export const Tag =
   <Self>() =>
-  <const Name extends string>(name: Name, options?: BearerAuth.Options): TagClass<Self, Name> =>
+  <const Name extends string>(name: Name, options?: authenticator.Options): TagClass<Self, Name> =>
     Object.assign(RpcMiddleware.Tag<Self>()(name, definition), { scopes: givenScopes(options) })
 
 /** The middleware for procedures that need no scopes but those that the resource requires. */
@@ -75,13 +76,13 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
     tag,
     Effect.gen(function* () {
       const { resource } = yield* ProtectedResource
-      const door = yield* BearerAuth.make({ scopes: tag.scopes })
+      const door = yield* authenticator.make({ scopes: tag.scopes })
       const middleware = () =>
         Effect.flatMap(
           Effect.serviceOption(HttpServerRequest.HttpServerRequest),
           Option.match({
             onNone: () => new TokenMissing(),
-            onSome: (request) => Effect.zipRight(requireAddedFor(resource), door.authenticate(request))
+            onSome: (request) => Effect.zipRight(requireAddedFor(resource), door.authenticate(incoming(request)))
           })
         )
       resources.set(middleware, resource)

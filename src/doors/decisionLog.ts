@@ -1,18 +1,19 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+/**
+ * The log lines of a door: one for each rejection, and at Debug one for each accepted token.
+ */
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
-import type { AccessToken } from "../token/AccessToken.ts"
-import { answers, type TokenError } from "../TokenError.ts"
 import { isHarmless, printable, printableClaims } from "../printable.ts"
+import type { AccessToken } from "../token/AccessToken.ts"
 import { noteOf } from "../token/scopeMissing.ts"
+import { answers, type TokenError } from "../TokenError.ts"
+import type { Incoming } from "./request.ts"
 
-type Request = HttpServerRequest.HttpServerRequest
-
-/** One line for a rejection: the tag, the reason, and what may be shown of the token or of other credentials. */
+/** Logs a rejection: the tag, the reason, and what may be shown of the token or of other credentials. */
 export const rejected = (
   error: TokenError,
-  request: Request,
+  request: Incoming,
   described: object,
   level: LogLevel.Literal = answers[error._tag].logLevel
 ): Effect.Effect<void> => {
@@ -25,8 +26,8 @@ export const rejected = (
   })
 }
 
-/** One line for an acceptance: whose token it was. At Debug, for it is about people; who does not ask for it pays nothing. */
-export const accepted = (token: AccessToken["Type"], request: Request): Effect.Effect<void> =>
+/** Logs an accepted token. The line is at Debug because it names people, and costs nothing where Debug is not logged. */
+export const accepted = (token: AccessToken["Type"], request: Incoming): Effect.Effect<void> =>
   Effect.withFiberRuntime((fiber) =>
     LogLevel.greaterThan(fiber.getFiberRef(FiberRef.currentMinimumLogLevel), LogLevel.Debug)
       ? Effect.void
@@ -43,8 +44,8 @@ const describe = ({ claims, clientId, scopes, subject }: AccessToken["Type"]) =>
   }
 }
 
-/** The name that a proxy gave the request, or its client: only one that is harmless to print. */
-const requestId = ({ headers }: Request) => {
+/** The name that a proxy or the client gave the request, if it is harmless to print. */
+const requestId = ({ headers }: Incoming) => {
   const id = headers["x-request-id"]
-  return id !== undefined && isHarmless(id) ? { requestId: id } : {}
+  return typeof id === "string" && isHarmless(id) ? { requestId: id } : {}
 }

@@ -3,16 +3,14 @@
  *
  * Types are structural: what runs under Express runs under everything that speaks `(request, response, next)`.
  */
-import * as Headers from "@effect/platform/Headers"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AccessToken } from "../token/AccessToken.ts"
 import type * as BearerAuth from "./BearerAuth.ts"
 import { type Answer, answers } from "../TokenError.ts"
 import * as boundedBody from "./boundedBody.ts"
-import * as edge from "./promiseDoor.ts"
-import { isPreflight } from "./preflight.ts"
+import * as promiseDoor from "./promiseDoor.ts"
+import { isPreflight } from "./request.ts"
 
 /** A verified token in the SDK's words: `AuthInfo`, which handlers of tools get. */
 export interface AuthInfo {
@@ -93,16 +91,15 @@ export interface McpAuth {
 /** What a verifier's error says: the code is RFC 6750's, or `server_error` when no token is bad. */
 type ToError = (code: NonNullable<Answer["code"]> | "server_error", description: string) => Error
 
-export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<McpAuth> => {
-  const { authenticate, dispose, metadata, protect, resource } = await edge.make(auth)
+export const make = async <E>(auth: promiseDoor.Auth<E>, toError: ToError): Promise<McpAuth> => {
+  const { authenticate, dispose, metadata, protect, resource } = await promiseDoor.make(auth)
   const url = new URL(resource.resource)
-  const request = requestTo(url)
-  const verdict = authenticate(undefined)
+  const decide = authenticate(undefined)
   return {
     path: resource.path,
     verifier: {
       verifyAccessToken: async (token) =>
-        Either.match(await verdict(request(`Bearer ${token}`, [])), {
+        Either.match(await decide({ headers: { authorization: `Bearer ${token}` } }), {
           onLeft: ({ error }) => {
             const { code = "server_error", description } = answers[error._tag]
             throw toError(code, description)
@@ -111,7 +108,7 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
         })
     },
     resourceMetadataUrl: resource.metadataUrl,
-    requireBearerAuth: (options) => requireBearerAuth(authenticate(options), request, url),
+    requireBearerAuth: (options) => requireBearerAuth(authenticate(options), url),
     metadata: metadataMiddleware(metadata),
     protect: (handler, options) => {
       const maxBodyBytes = Either.getOrThrowWith(
@@ -128,14 +125,6 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
   }
 }
 
-/** Credentials as a request: the rest of it is never read. Several lines are seen in `rawHeaders` alone. */
-const requestTo =
-  (url: URL) =>
-  (authorization: string | undefined, rawHeaders: ReadonlyArray<string>): HttpServerRequest.HttpServerRequest =>
-    HttpServerRequest.fromWeb(Object.assign(new Request(url), { rawHeaders })).modify({
-      headers: Headers.fromInput({ authorization })
-    })
-
 /** The token of credentials that were accepted, so that they are there. */
 const tokenOf = (authorization: unknown): string => String(authorization).replace(/^bearer +/i, "")
 
@@ -149,12 +138,12 @@ const authInfo = (token: string, accessToken: AccessToken["Type"], resource: URL
 })
 
 const requireBearerAuth =
-  (verdict: edge.Authenticate, request: ReturnType<typeof requestTo>, url: URL): Middleware =>
+  (decide: promiseDoor.Authenticate, url: URL): Middleware =>
   (incoming, response, next) => {
     if (isPreflight(incoming)) return answer(response, 204, {})
     const { authorization } = incoming.headers
     // Not `catch(next)`: what `next` itself throws is no reason to call it again.
-    return verdict(request(authorization, incoming.rawHeaders)).then(
+    return decide(incoming).then(
       Either.match({
         onLeft: ({ challenge: { body, headers, status } }) => {
           const close = boundedBody.isIncomplete(incoming, incoming.headers)
@@ -170,7 +159,7 @@ const requireBearerAuth =
   }
 
 const metadataMiddleware =
-  (metadata: edge.Edge["metadata"]): Middleware =>
+  (metadata: promiseDoor.PromiseDoor["metadata"]): Middleware =>
   ({ method = "", url = "" }, response, next) => {
     const published = metadata(method, url.replace(/[?#].*/s, ""))
     if (published === undefined) return next()
@@ -190,6 +179,6 @@ const answer = (
     response.writeHead(status, { ...headers })
     response.end(body)
   } catch {
-    // The request has an answer, and nobody is to be told: a rejection was logged when it was made.
+    // The request has an answer already. A rejection was logged when it was made.
   }
 }

@@ -469,7 +469,7 @@ describe("BearerAuth.credentials", () => {
       new CredentialsMalformed({ reason: several })
     ]
   ])("of %j in lines %j are %o", (authorization, lines, expected) => {
-    const credentials = BearerAuth.credentials(request(authorization, lines))
+    const credentials = BearerAuth.credentials(BearerAuth.incoming(request(authorization, lines)))
     expect(Either.match(credentials, { onLeft: (error) => error, onRight: (token) => Redacted.value(token) })).toEqual(
       expected
     )
