@@ -5,12 +5,8 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
@@ -46,27 +42,16 @@ export const middleware = (options?: Options) =>
         // The types of the router do not know routes that a door leaves alone; such a route reads no token.
         if (open) return handler as Effect.Effect<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>
         const answer = withoutBodies ? respondWithoutBody : respond
-        return Effect.withFiberRuntime<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>((fiber) => {
-          const context = fiber.currentContext
-          const request = Context.unsafeGet(context, HttpServerRequest.HttpServerRequest)
+        return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
           const asked = incoming(request)
           return Effect.matchEffect(door.authenticate(asked), {
             onFailure: (error) => answer(door.challenge(error), request),
             onSuccess: (accessToken) =>
-              runInContext(
-                handler,
-                context,
-                // One copy of the context; `Context.add` would make two.
-                Context.unsafeMake(new Map(context.unsafeMap).set(AccessToken.key, accessToken)),
-                (cause) => {
-                  const error = Cause.failureOption(cause)
-                  return Option.isSome(error) && error.value instanceof ScopeMissing
-                    ? Effect.flatMap(door.challengeHandler(error.value, asked), (challenge) =>
-                        answer(challenge, request)
-                      )
-                    : Effect.failCause(cause as Cause.Cause<HttpLayerRouter.unhandled>)
-                }
+              Effect.provideService(handler, AccessToken, accessToken).pipe(
+                Effect.catchIf(isScopeMissing, (error) =>
+                  Effect.flatMap(door.challengeHandler(error, asked), (challenge) => answer(challenge, request))
+                )
               )
           })
         })
@@ -74,24 +59,7 @@ export const middleware = (options?: Options) =>
     })
   )
 
-/**
- * Runs the handler of a route in a context of its own, as `Effect.mapInputContext` would, at a third of its price, which is most
- * of what protection costs. The context is put back when the handler has ended. After an interruption the router puts it back:
- * until then the finalizers of a middleware between the two see the token.
- */
-const runInContext = <A, E, R, R2, E2>(
-  handler: Effect.Effect<A, E, R>,
-  before: Context.Context<never>,
-  inside: Context.Context<R>,
-  onFailure: (cause: Cause.Cause<E>) => Effect.Effect<A, E2, R2>
-): Effect.Effect<A, E2, R2> =>
-  Effect.zipRight(
-    FiberRef.set(FiberRef.currentContext, inside),
-    Effect.matchCauseEffect(handler as Effect.Effect<A, E>, {
-      onFailure: (cause) => Effect.zipRight(FiberRef.set(FiberRef.currentContext, before), onFailure(cause)),
-      onSuccess: (response) => Effect.as(FiberRef.set(FiberRef.currentContext, before), response)
-    })
-  )
+const isScopeMissing = (error: unknown): error is ScopeMissing => error instanceof ScopeMissing
 
 /**
  * Protects the routes it is provided to. Always fresh: each resource's routes meet that resource's verifier.

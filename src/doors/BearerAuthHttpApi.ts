@@ -1,5 +1,5 @@
 /**
- * `HttpApi` behind bearer tokens: rejections are typed errors to its clients, and challenges to everyone.
+ * The door of `HttpApi`: its clients get rejections as typed errors, and every client gets the challenge.
  */
 import type * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -61,8 +61,8 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
  *
  * A rejection has the status of the table, the error as a JSON body, and the headers of every other door:
  * `WWW-Authenticate`, or `Retry-After`. A handler's own `ScopeMissing` is answered with 403 and a challenge that names its scopes
- * where `AccessToken.requireScopes` or `withScopes` found it. The body shows what was expected and what the token has, to whoever sent it; claims only
- * after the signature held. Why keys cannot be had is in the log alone.
+ * where `AccessToken.requireScopes` or `withScopes` found it. The body shows what was expected and what the token has; claims
+ * only after the signature held. Why keys cannot be had is in the log alone.
  *
  * Fails with `ConfigurationError` if a scope is none, or the verifier another resource's. Endpoints without a tag are open where
  * the platform's own functions serve the API; `add` refuses them. Paths that no endpoint has are answered 404 without a
@@ -108,12 +108,15 @@ const authenticate = (door: authenticator.Authenticator, request: HttpServerRequ
     }
   })
 
-/** The requests that have their challenge: several tags may be on one endpoint, and only one of them answers. */
+/** The requests whose response has its challenge: an endpoint may have several tags, and only one of them answers. */
 const answered = new WeakSet<HttpServerRequest.HttpServerRequest>()
 
 /**
- * A middleware of `HttpApi` never sees how its handler fails, only the response that was made of it: one that says what the
- * token was found to lack. A response of another origin that looks like it, from a server behind this one, is passed on.
+ * Adds the challenge to the response to a handler's own `ScopeMissing`.
+ *
+ * A middleware of `HttpApi` does not see the error of its handler, only the response that is made of it. The response has to be
+ * that of the error which was noted for this token: the handler may also pass on a response of another server that looks
+ * like one.
  */
 const challengeHandler = (
   door: authenticator.Authenticator,

@@ -22,7 +22,7 @@
  * ```
  *
  * `auth.requireBearerAuth()` takes the place of the SDK's `requireBearerAuth`, which can be used too, as `requireBearerAuth(auth)`:
- * it accepts no token that this does not. It gives up, however:
+ * it accepts no token that this does not. It differs in these points:
  *
  * - an outage of the issuer is 500 `server_error`, not 503 with `Retry-After`;
  * - a request without a token, and a malformed header, are 401 `invalid_token`; of several headers it reads the first;

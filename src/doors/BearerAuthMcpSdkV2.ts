@@ -19,8 +19,8 @@
  * ```
  *
  * Under Express it is `app.use(auth.metadata)` and `app.all(auth.path, auth.requireBearerAuth(), ...)`, as in version 1.
- * `requireBearerAuth(auth)` of `@modelcontextprotocol/server` and of `@modelcontextprotocol/express` can be used too. They give up
- * what version 1's gives up: see `BearerAuthMcpSdk`.
+ * `requireBearerAuth(auth)` of `@modelcontextprotocol/server` and of `@modelcontextprotocol/express` can be used too. They differ
+ * in the same points as that of version 1: see `BearerAuthMcpSdk`.
  */
 import { OAuthError, OAuthErrorCode } from "@modelcontextprotocol/server"
 import type * as Layer from "effect/Layer"

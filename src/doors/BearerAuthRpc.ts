@@ -7,7 +7,7 @@
  *   is no challenge: clients that know nothing of the server do not find its authorization server, and proxies see no refusals.
  * - `BearerAuth.layer` around the route, and `AccessToken.layerRequest` for the handlers: HTTP answers 400, 401, 403 or 503 with the
  *   challenge, before a message is read. One set of scopes for all procedures, and an `RpcClient` learns only that it failed
- *   (`RpcClientError`); with serializations that stream it waits for ever, unless its `HttpClient` went through
+ *   (`RpcClientError`); with serializations that stream it waits without end, unless its `HttpClient` went through
  *   `HttpClient.filterStatusOk`.
  */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -60,9 +60,9 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
  * verifier. Procedures with these tags are served by `add` alone: a call that comes from elsewhere dies, and `add` fails when
  * built if the tag's Layer is another resource's.
  *
- * The token is that of the request's `Authorization` header. The headers of RPC messages are part of the body, where RFC 6750
- * knows no tokens of this kind, and are not looked at; the `headers` that a handler is given hold both, and the client's word
- * counts there. Without an HTTP request (workers, sockets of their own) a call fails with `TokenMissing`.
+ * The token is that of the HTTP request's `Authorization` header. The headers of RPC messages are part of the body and are not
+ * read. The `headers` that a handler is given hold both, so that a client can set them as it likes. Without an HTTP request
+ * (workers, sockets) a call fails with `TokenMissing`.
  *
  * Fails with `ConfigurationError` if a scope is none, or the verifier another resource's.
  */
@@ -93,12 +93,12 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
 /** The resources of the middleware that was built here. */
 const resources = new WeakMap<object, string>()
 
-/** The resource whose procedures a request asks for: `add` notes it. */
+/** The resource whose procedures a request calls. `add` provides it. */
 class AddedFor extends Context.Tag("effect-resource-server/BearerAuthRpc/AddedFor")<AddedFor, string>() {}
 
 /**
- * A call dies unless `add` of the door's own resource serves it. `@effect/rpc` looks for a procedure's middleware at each call and
- * not where it is served: there it cannot be seen that two resources share one.
+ * Dies unless `add` of the door's own resource serves the call. `@effect/rpc` looks up a procedure's middleware at each call,
+ * where it cannot be seen that two resources share one.
  */
 const requireAddedFor = (resource: string): Effect.Effect<void> =>
   Effect.flatMap(Effect.serviceOption(AddedFor), (added) => {
@@ -189,7 +189,7 @@ const serializationOfFew = Layer.effect(
   }))
 )
 
-/** A call would die later on: what can be seen when the group is served is said then. */
+/** Fails where a call would die: the middleware of the procedures is known when the group is served. */
 const requireOwnMiddleware = (procedures: ReadonlyArray<Rpc.AnyWithProps>, resource: string) =>
   Effect.contextWithEffect((context: Context.Context<never>) => {
     const bound = procedures

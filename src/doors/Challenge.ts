@@ -51,7 +51,7 @@ export const make = (
   }
 }
 
-/** The most characters of scopes in one challenge. Clients give up on answers whose headers are over 8 or 16 KiB. */
+/** The most characters of scopes in one challenge. Clients refuse responses whose headers are over 8 or 16 KiB. */
 const maxScopeLength = 4096
 
 /** As many of the scopes, in their order, as fit. */
@@ -64,7 +64,7 @@ const listOf = (scopes: ReadonlyArray<string>): string => {
   return list
 }
 
-/** The headers that a page of another origin may read only if they are named: without the challenge it cannot find its way. */
+/** The headers of a rejection that a page of another origin needs, and can read only if they are named. */
 export const exposedHeaders = ["WWW-Authenticate", "Retry-After"] as const
 
 const always = {

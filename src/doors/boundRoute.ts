@@ -1,6 +1,6 @@
 /**
- * How routes get their doors: a function of this library that adds routes learns which doors the router puts around them, and
- * a door learns whose routes it is put around.
+ * Binds routes to doors: a function of this library that adds routes learns which doors the router puts around them, and a door
+ * learns to which resource a route belongs.
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as Context from "effect/Context"
@@ -13,7 +13,7 @@ import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import { isDeclaredTwice } from "../resource/wellKnown.ts"
 
 /** The routes that a function of this library is adding. It is in the context of the fiber that adds them. */
-class Adding extends Context.Tag("effect-resource-server/internal/Adding")<
+class Adding extends Context.Tag("effect-resource-server/doors/Adding")<
   Adding,
   Kind & {
     /** The doors that were put around the routes. */
@@ -30,7 +30,7 @@ export interface Kind {
 }
 
 /**
- * Notes that a door is put around a route, and tells the kind of the route. Call it in the fiber that adds the route.
+ * Notes that a door is put around a route, and returns the kind of the route. Call it in the fiber that adds the route.
  *
  * Throws `ConfigurationError` if the route belongs to another resource than the door. Effect builds a Layer once: a constant that
  * holds a door and is provided to the routes of two resources would accept tokens for the first at the routes of the second.
@@ -115,7 +115,7 @@ export interface Operation {
   readonly isOpen: boolean
 }
 
-/** Refuses operations that are neither protected nor declared open, or both, and names the open ones in one line. */
+/** Fails for an operation that is neither protected nor declared open, or both, and logs the open ones in one line. */
 export const protection = (
   door: string,
   operations: ReadonlyArray<Operation>,
@@ -130,13 +130,13 @@ export const protection = (
     return ConfigurationError.make(
       door,
       forgotten.name,
-      `has no token to ask for: put a tag of ${door} on it, or annotate it with ${door}.Open`
+      `asks for no access token: put a tag of ${door} on it, or annotate it with ${door}.Open`
     )
   }
   return logOpen(operations.filter(({ isOpen }) => isOpen).map(({ name }) => name))
 }
 
-/** Names what anyone may ask, without an access token, in one line. */
+/** Logs what is open to anyone, in one line. */
 export const logOpen = (names: ReadonlyArray<string>): Effect.Effect<void> =>
   names.length === 0 ? Effect.void : Effect.logInfo(`Open to anyone, without an access token: ${names.join(", ")}`)
 

@@ -25,7 +25,7 @@ export const maxBodyBytes = (option = 1_048_576): Effect.Effect<number, Configur
 
 /**
  * A route whose handler reads at most `maxBytes` of its request's body. Beyond that the answer is 413, whatever the handler
- * makes of the failure.
+ * does.
  *
  * Nothing is read before the handler asks, and nothing at all of a body whose `Content-Length` is above the limit. The body is
  * held in memory, so that it can be read again and in every form. Bytes are counted as they arrive: a compressed

@@ -15,7 +15,7 @@ import { isPreflight } from "./request.ts"
 /** A verified token in the SDK's words: `AuthInfo`, which handlers of tools get. */
 export interface AuthInfo {
   token: string
-  /** Empty if the token names no client: the SDK has no word for that. */
+  /** Empty if the token names no client. The SDK has no other value for that. */
   clientId: string
   scopes: Array<string>
   /** `exp`, in seconds since 1970. */
@@ -76,7 +76,7 @@ export interface McpAuth {
   readonly metadata: Middleware
   /**
    * `BearerAuthWeb.Guard.protect` for the SDK's servers of web-standard requests: it serves the metadata document, too.
-   * The handler reads at most `maxBodyBytes` of a body; beyond that the answer is 413, whatever the handler makes of the failure.
+   * The handler reads at most `maxBodyBytes` of a body; beyond that the answer is 413, whatever the handler does.
    * Not checked: how many messages a batch has. Throws `ConfigurationError` if a scope is none, or the limit is no whole number
    * above zero.
    */

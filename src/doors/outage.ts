@@ -4,7 +4,7 @@ import type { TokenVerifier } from "../token/TokenVerifier.ts"
 
 /** Whether a verifier can verify, as the requests to all of its doors have seen it. */
 export interface Outage {
-  /** How loud the log is: the first request of an outage as the table says, those that follow at Debug. */
+  /** The log level: that of the table for the first request of an outage, Debug for those that follow. */
   readonly levelOf: (error: TokenError) => LogLevel.Literal
   /** A token was verified. */
   readonly isOver: () => void
@@ -12,7 +12,7 @@ export interface Outage {
 
 const outages = new WeakMap<TokenVerifier["Type"], Outage>()
 
-/** The outage of a verifier. Its doors share it, so that an outage is told once. */
+/** The outage of a verifier. Its doors share it, so that an outage is logged once at Error. */
 export const outageOf = (verifier: TokenVerifier["Type"]): Outage => {
   const known = outages.get(verifier)
   if (known !== undefined) return known

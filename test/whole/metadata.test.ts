@@ -302,7 +302,7 @@ describe("an open route", () => {
         ConfigurationError.make(
           "BearerAuthRpc",
           "whoami",
-          "has no token to ask for: put a tag of BearerAuthRpc on it, or annotate it with BearerAuthRpc.Open"
+          "asks for no access token: put a tag of BearerAuthRpc on it, or annotate it with BearerAuthRpc.Open"
         )
       )
       expect(
