@@ -22,7 +22,7 @@ import * as ConfigurationError from "../ConfigurationError.ts"
 import * as adding from "./boundRoute.ts"
 import { isDone } from "../token/flatMapNow.ts"
 import { credentials, describe as describeCredentials } from "./request.ts"
-import { verdicts } from "../metrics.ts"
+import { decisions } from "../metrics.ts"
 import { outageOf } from "./outage.ts"
 import * as read from "../options.ts"
 import { isPreflight } from "./preflight.ts"
@@ -109,7 +109,7 @@ export const make = (
                 const allowed = withScopes(accessToken, required)
                 if (!isDone(allowed))
                   return Effect.catchAll(allowed, (error) => reject(error, request, Jwt.describe(token)))
-                verdicts.unsafeUpdate("accepted", [])
+                decisions.unsafeUpdate("accepted", [])
                 return Effect.zipRight(verdictLog.accepted(accessToken, request), allowed)
               }
             })
@@ -142,7 +142,7 @@ const decided = (
   described: Effect.Effect<object>,
   level: LogLevel.Literal
 ): Effect.Effect<void> =>
-  Metric.update(verdicts, error._tag).pipe(
+  Metric.update(decisions, error._tag).pipe(
     Effect.zipRight(Effect.flatMap(described, (description) => verdictLog.rejected(error, request, description, level)))
   )
 
