@@ -1,14 +1,14 @@
 /**
- * A mistake in the configuration, found when a Layer is built and never later.
+ * Mistakes in the configuration, which are found when a Layer is built and not later.
  */
 import * as Schema from "effect/Schema"
 import { printable, printableClaim } from "./printable.ts"
 
 /**
- * An option has a value that cannot be meant.
+ * An option has a value that is not allowed.
  *
- * Layers fail with it when they are built. The message names the option, the value and the reason. Of a URL the user info is
- * masked; a text is cut at 256 characters; of a list, an object or a missing value the type is named.
+ * Layers fail with it when they are built. The message names the option, the value and the reason. The user info of a URL is
+ * masked, and a string is cut at 256 characters. A list, an object or a missing value is shown as the name of its type.
  */
 export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
   option: Schema.String,
@@ -20,7 +20,7 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
   }
 }
 
-/** A `ConfigurationError` whose value, of whatever type, is safe to print. */
+/** Makes a `ConfigurationError` from a value of any type. The value in it is safe to print. */
 export const make = (option: string, value: unknown, reason: string): ConfigurationError =>
   new ConfigurationError({ option, value: shown(value), reason })
 

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as ConfigurationError from "./ConfigurationError.ts"
 import * as read from "./options.ts"
 
-/** The Layer of options that are read from `Config` when it is built. */
+/** A Layer that reads its options from `Config` when it is built. */
 export const fromConfig = <Options, A, E, R>(
   options: Config.Config.Wrap<Options>,
   layer: (options: Options) => Layer.Layer<A, E, R>
@@ -19,7 +19,7 @@ export const fromConfig = <Options, A, E, R>(
     })
   )
 
-/** The first member that is no `Config` and holds none. `Config.unwrap` throws on one, or takes it for no option at all. */
+/** The first member that is neither a `Config` nor an object of them. `Config.unwrap` throws for it, or ignores it. */
 const notConfig = (option: string, value: unknown): ConfigurationError.ConfigurationError | undefined => {
   if (Config.isConfig(value)) return undefined
   const members = read.record(option, value)

@@ -1,4 +1,4 @@
-/** A JSON object, without a prototype that a name could hit by accident; `undefined` for any other text. */
+/** The JSON object that a text holds, without a prototype, so that it has no members but its own; `undefined` for any other text. */
 export const parseObject = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {
     const value: unknown = JSON.parse(text)

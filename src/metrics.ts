@@ -1,16 +1,16 @@
 import * as Metric from "effect/Metric"
 
-/** Verdicts at the edge: `accepted`, or the tag of the rejection. */
-export const verdicts = Metric.frequency("oauth_token_verdicts", {
-  description: "Verdicts on requests: accepted, or the tag of the rejection"
+/** Decisions about requests: `accepted`, or the tag of the rejection. */
+export const decisions = Metric.frequency("oauth_token_decisions", {
+  description: "Decisions about requests: accepted, or the tag of the rejection"
 })
 
-/** What the signature cache knew of a token: `hit` or `miss`. */
+/** Look-ups of tokens in the signature cache: `hit` where the signature had been verified before, else `miss`. */
 export const cacheLookups = Metric.frequency("oauth_signature_cache_lookups", {
-  description: "Tokens whose signature was known to hold (hit), and others (miss)"
+  description: "Tokens whose signature had been verified before (hit), and others (miss)"
 })
 
-/** How fetches of key sets went: `loaded` or `failed`; or that one was asked for within the cooldown: `suppressed`. */
+/** Fetches of key sets: `loaded`, `failed`, or `suppressed` where the cooldown did not allow one. */
 export const keySetRefreshes = Metric.frequency("oauth_key_set_refreshes", {
-  description: "Fetches of key sets by outcome: loaded, failed, suppressed"
+  description: "Fetches of key sets by outcome: loaded, failed, suppressed by the cooldown"
 })

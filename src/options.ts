@@ -1,16 +1,24 @@
 /**
- * Reads options whose types the compiler has not seen: those of JavaScript, or of a configuration file.
+ * Reads options whose types the compiler has not checked: those of JavaScript, or of a configuration file.
  */
+import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ConfigurationError from "./ConfigurationError.ts"
 
 /** An option that was read, or what is wrong with it. */
 export type Read<A> = Either.Either<A, ConfigurationError.ConfigurationError>
 
+/** The values that an option may have, and the reason that is given for any other value. */
+export interface Bounds<A> {
+  readonly holds: (value: A) => boolean
+  readonly complaint: string
+}
+
 const wrong = (option: string, value: unknown, reason: string): Read<never> =>
   Either.left(ConfigurationError.make(option, value, reason))
 
-/** An object with members. A list, a map or a set has none that could be read by name. */
+/** An object with named members. A list, a map or a set is refused, because it has none. */
 export const record = (option: string, value: unknown): Read<Readonly<Record<string, unknown>>> =>
   typeof value === "object" && value !== null && !(Symbol.iterator in value)
     ? Either.right(value as Readonly<Record<string, unknown>>)
@@ -19,7 +27,7 @@ export const record = (option: string, value: unknown): Read<Readonly<Record<str
 export const text = (option: string, value: unknown): Read<string> =>
   typeof value === "string" ? Either.right(value) : wrong(option, value, "is not a string")
 
-/** A text that is not blank: a blank one is an unset variable more often than a decision. */
+/** A string that is not blank. A blank one is usually an environment variable that was left empty. */
 export const name = (option: string, value: unknown): Read<string> =>
   Either.filterOrLeft(
     text(option, value),
@@ -44,14 +52,30 @@ export const names = (option: string, value: unknown): Read<readonly [string, ..
 export const boolean = (option: string, value: unknown): Read<boolean> =>
   typeof value === "boolean" ? Either.right(value) : wrong(option, value, "is not true or false")
 
-/** A number that `holds`; the complaint is about every other value. */
-export const number = (
+/** A number within bounds. */
+export const number = (option: string, value: unknown, { complaint, holds }: Bounds<number>): Read<number> =>
+  typeof value === "number" && holds(value) ? Either.right(value) : wrong(option, value, complaint)
+
+/** A duration within bounds. */
+export const duration = (
   option: string,
   value: unknown,
-  { complaint, holds }: { readonly holds: (value: number) => boolean; readonly complaint: string }
-): Read<number> => (typeof value === "number" && holds(value) ? Either.right(value) : wrong(option, value, complaint))
+  { complaint, holds }: Bounds<Duration.Duration>
+): Read<Duration.Duration> => {
+  const decoded = isBelowZero(value) ? Option.none() : Duration.decodeUnknown(value)
+  return Either.fromOption(Option.filter(decoded, holds), () =>
+    ConfigurationError.make(option, Duration.isDuration(value) ? Duration.format(value) : value, complaint)
+  )
+}
 
-/** The name of the one choice that is made. An unknown choice is refused, because it must not count as the weakest one. */
+/** Whether Effect would read this as a duration of zero, although it is a mistake. */
+const isBelowZero = (value: unknown): boolean => {
+  if (typeof value === "number" || typeof value === "bigint") return !(value >= 0)
+  if (typeof value === "string") return value.startsWith("-")
+  return Array.isArray(value) && value.some(isBelowZero)
+}
+
+/** The name of the one choice that was made. An unknown name is refused, because it must not count as one of the choices. */
 export const choice = <Name extends string>(
   option: string,
   value: unknown,
@@ -62,7 +86,7 @@ export const choice = <Name extends string>(
     const [first] = made
     return made.length === 1 && first !== undefined && Object.hasOwn(choices, first)
       ? Either.right(first as Name)
-      : wrong(option, made.join(", "), "is not one choice")
+      : wrong(option, made.join(", "), `must have exactly one of ${Object.keys(choices).join(", ")}`)
   })
 
 /** Exactly one member of an interface of choices. */
@@ -72,5 +96,5 @@ export type OneOf<Choices> = {
   }
 }[keyof Choices]
 
-/** What was read. Throws the `ConfigurationError`: for functions that return no effect, such as those of `Check`. */
+/** The option that was read. Throws the `ConfigurationError`: for functions that return no effect, such as those of `Check`. */
 export const orThrow = <A>(read: Read<A>): A => Either.getOrThrowWith(read, (error) => error)

@@ -1,9 +1,9 @@
-/** The longest text of a token that is ever shown. */
+/** The longest text of unknown origin that is shown, in characters. */
 const longest = 256
 
 /**
- * Text of unknown origin, safe in any log: everything but printable ASCII is written as `\uXXXX`, so line breaks,
- * terminal escapes, bidi controls and look-alike letters show as what they are. Cut at 256 characters.
+ * Makes text of unknown origin safe to log. Everything but printable ASCII is written as `\uXXXX`, so that line breaks,
+ * terminal escapes, bidirectional controls and look-alike letters are visible. The text is cut at 256 characters.
  */
 export const printable = (text: string): string => {
   const escaped = text
@@ -12,14 +12,14 @@ export const printable = (text: string): string => {
   return escaped.length > longest ? `${escaped.slice(0, longest - 3)}...` : escaped
 }
 
-/** Whether a name of unknown origin may be shown as it is. */
+/** Whether a name of unknown origin can be shown unchanged. */
 export const isHarmless = (name: string): boolean => /^[A-Za-z0-9._~-]{1,64}$/.test(name)
 
-/** A claim of any type as text: strings as they are, the rest by the name of its type, for its content is not ours. */
+/** A claim of any type as text. A string is shown by its content, any other value only by the name of its type. */
 export const printableClaim = (claim: unknown): string | undefined =>
   claim === undefined ? undefined : typeof claim === "string" ? printable(claim) : `(${typeName(claim)})`
 
-/** The values of a claim that is a string or a list of strings. At most ten are shown. */
+/** The values of a claim that is a string or a list of strings, as text. At most ten of them are shown. */
 export const printableClaims = (claim: unknown): ReadonlyArray<string> => {
   if (claim === undefined) return []
   const values: ReadonlyArray<unknown> = Array.isArray(claim) ? claim : [claim]
@@ -29,6 +29,6 @@ export const printableClaims = (claim: unknown): ReadonlyArray<string> => {
 
 const typeName = (value: unknown): string => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)
 
-/** Quotes a list for a message: `"a", "b"`, or `none`. */
+/** A list in quotes for a message: `"a", "b"`, or `none` if it is empty. */
 export const quoted = (values: ReadonlyArray<string>): string =>
   values.length === 0 ? "none" : values.map((value) => `"${value}"`).join(", ")

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import type * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 import * as ConfigurationError from "../ConfigurationError.ts"
-import { verdicts } from "../metrics.ts"
+import { decisions } from "../metrics.ts"
 import * as read from "../options.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
@@ -82,7 +82,7 @@ export const make = (
                 const allowed = withScopes(accessToken, required)
                 if (!isDone(allowed))
                   return Effect.catchAll(allowed, (error) => reject(error, request, Jwt.describe(token)))
-                verdicts.unsafeUpdate("accepted", [])
+                decisions.unsafeUpdate("accepted", [])
                 return Effect.zipRight(decisionLog.accepted(accessToken, request), allowed)
               }
             })
@@ -127,7 +127,7 @@ const told = (
   described: Effect.Effect<object>,
   level: LogLevel.Literal
 ): Effect.Effect<void> =>
-  Metric.update(verdicts, error._tag).pipe(
+  Metric.update(decisions, error._tag).pipe(
     Effect.zipRight(
       Effect.flatMap(described, (description) => decisionLog.rejected(error, request, description, level))
     )

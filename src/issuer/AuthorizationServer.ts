@@ -1,5 +1,5 @@
 /**
- * An authorization server, as far as a resource server needs to know it: the metadata it publishes about itself.
+ * The metadata that an authorization server publishes about itself.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
@@ -15,7 +15,7 @@ import * as refreshing from "./refreshing.ts"
 import * as wellKnown from "../resource/wellKnown.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 
-/** The places of an issuer's metadata, in the order they are asked: RFC 8414 section 3.1, then OpenID Connect Discovery. */
+/** The URLs of an issuer's metadata, in the order in which they are tried: RFC 8414 section 3.1, then OpenID Connect Discovery. */
 export const metadataUrls = (issuer: string): readonly [string, ...Array<string>] => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
@@ -27,13 +27,13 @@ export const metadataUrls = (issuer: string): readonly [string, ...Array<string>
 /**
  * Fetches an issuer's metadata.
  *
- * The next place is asked when one fails in whatever way, or has not answered within an equal share of the 5 seconds that
- * all have: one that hangs leaves time for the others, and one that is only slow may still answer. The document's `issuer`
- * must be the configured one code point by code point (RFC 8414 section 3.3), and `required` members must be strings:
- * `jwks_uri` by default, which RFC 8414 lets a document lack that another place has. No other member is checked.
+ * The next URL is tried when one fails, or has not answered within an equal share of the 5 seconds that all of them have
+ * together; a slow one may still answer. The `issuer` in the document must be the configured one, code point by code point
+ * (RFC 8414 section 3.3). The `required` members must be strings; by default this is `jwks_uri`, which RFC 8414 does not
+ * require. Not checked: the other members.
  *
- * Fails with what each place answered, which names the URL and never repeats the answer but for its `issuer`, and with the
- * longest `Retry-After`.
+ * Fails with the reason for each URL and the longest `Retry-After`. A reason names the URL and, of the answer, only the
+ * `issuer`.
  */
 export const discover = (
   client: HttpClient.HttpClient,
@@ -63,20 +63,20 @@ const problemOf = (body: Document["body"], issuer: string, required: ReadonlyArr
   return missing === undefined ? undefined : `has no ${missing}`
 }
 
-/** The first success, within one deadline; or all failures, in the order of the places. */
+/** The first success within one deadline, or all failures in the order of the URLs. */
 const inTurn = (
-  places: ReadonlyArray<string>,
-  ask: (place: string) => Effect.Effect<Document, FetchFailure>
+  urls: ReadonlyArray<string>,
+  ask: (url: string) => Effect.Effect<Document, FetchFailure>
 ): Effect.Effect<Document, ReadonlyArray<FetchFailure>> =>
   Effect.flatMap(
-    Effect.forEach(places, () => Deferred.make<FetchFailure>()),
+    Effect.forEach(urls, () => Deferred.make<FetchFailure>()),
     (failed) => {
-      const asked = places.map((place, position) => {
-        const share = Duration.times(deadline, position / places.length)
+      const asked = urls.map((url, position) => {
+        const share = Duration.times(deadline, position / urls.length)
         const before = failed[position - 1]
         const turn = before === undefined ? Effect.void : Effect.raceFirst(Deferred.await(before), Effect.sleep(share))
-        return Effect.zipRight(turn, ask(place)).pipe(
-          withinDeadline(printable(place)),
+        return Effect.zipRight(turn, ask(url)).pipe(
+          withinDeadline(printable(url)),
           Effect.tapError((failure) => Deferred.succeed(failed[position]!, failure))
         )
       })
@@ -87,12 +87,13 @@ const inTurn = (
   )
 
 /**
- * Forwards the first authorization server's metadata at this server's `/.well-known/oauth-authorization-server`, for
- * clients that still look for it there; with the resource's path after it, too.
+ * Serves the metadata of the first authorization server at this server's `/.well-known/oauth-authorization-server`, also with
+ * the resource's path after it, for clients that look for it there.
  *
- * Fetched on first use and kept: fresh for 10 minutes, served for 24 hours while the authorization server is down. Answers
- * 502 without the upstream's words when there is nothing to serve; the log has the reason once per outage. The document names its own `issuer`, which is
- * not this server: strict clients refuse that (RFC 8414 section 3.3), and need no forwarding.
+ * The metadata is fetched on first use and kept. It is fresh for 10 minutes and served for 24 hours while the authorization
+ * server is down. If there is nothing to serve, the answer is 502 without a reason, and the log has the reason once per outage.
+ * The `issuer` in the document is not this server. Strict clients refuse that (RFC 8414 section 3.3), and do not need this
+ * Layer.
  */
 export const layerMetadataRoute: Layer.Layer<
   never,
@@ -107,10 +108,10 @@ export const layerMetadataRoute: Layer.Layer<
       const document = yield* refreshing.make({
         source: `the metadata of "${issuer}"`,
         load: Effect.flatMap(discover(client, issuer, []), ({ body, maxAgeMillis }) =>
-          // What can be read is not always written: a document of too many levels throws.
+          // `JSON.stringify` throws for a document with too many levels, although `JSON.parse` reads it.
           Effect.try({
             try: () => ({ value: wellKnown.document(body), maxAgeMillis }),
-            catch: (): FetchFailure => ({ reason: `the metadata of "${printable(issuer)}" cannot be written` })
+            catch: (): FetchFailure => ({ reason: `the metadata of "${printable(issuer)}" cannot be written as JSON` })
           })
         ),
         freshFor: Duration.minutes(10),

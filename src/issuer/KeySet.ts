@@ -1,5 +1,5 @@
 /**
- * An issuer's public keys.
+ * The public keys of an issuer.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
@@ -13,10 +13,10 @@ import * as Metric from "effect/Metric"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { type FetchFailure, fetchJson } from "./fetchJson.ts"
-import { duration } from "../duration.ts"
 import { fromConfig } from "../fromConfig.ts"
-import { type Algorithm, isAlgorithm } from "./jwk.ts"
+import { type Algorithm, isAlgorithm } from "./algorithm.ts"
 import * as JwksUri from "./jwksUri.ts"
+import { ahead } from "./keptValue.ts"
 import * as keyIndex from "./keyIndex.ts"
 import { keySetRefreshes } from "../metrics.ts"
 import * as read from "../options.ts"
@@ -24,46 +24,34 @@ import { printable } from "../printable.ts"
 import * as refreshing from "./refreshing.ts"
 import * as ResourceUrl from "../resource/ResourceUrl.ts"
 import type { VerificationUnavailable } from "../TokenError.ts"
+import type { KeyHeader, VerificationKey } from "./verificationKey.ts"
 
-export type { Algorithm } from "./jwk.ts"
+export type { Algorithm } from "./algorithm.ts"
+export type { KeyHeader, VerificationKey } from "./verificationKey.ts"
 
-/** One public key, prepared for one algorithm. */
-export interface VerificationKey {
-  readonly keyId: string | undefined
-  /** Whether the signature of this compact JWS is this key's. May throw or reject; that counts as no. */
-  readonly verify: (token: string) => boolean | Promise<boolean>
-}
-
-/** The keys of one issuer. The seam for keys from elsewhere, such as a key management service. */
+/**
+ * The keys of one issuer. Provide another implementation for keys that come from elsewhere, such as a key management service.
+ */
 export class KeySet extends Context.Tag("effect-resource-server/KeySet")<
   KeySet,
   {
     /** The algorithms that tokens of this issuer may be signed with. */
     readonly algorithms: ReadonlySet<Algorithm>
     /**
-     * The keys that fit a token's `alg` and `kid`; none if the issuer has no such key. Where more than four fit, none of them
-     * is tried and the token is rejected with `KeyNotFound`.
+     * The keys that fit a token's `alg` and `kid`, or none if the issuer has no such key. If more than four keys fit, none of
+     * them is tried and the token is rejected with `KeyNotFound`.
      */
-    readonly find: (header: {
-      readonly algorithm: Algorithm
-      readonly keyId: string | undefined
-    }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
+    readonly find: (header: KeyHeader) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
     /**
-     * The keys that fit after the issuer was asked again, for a token that no key of `find` signed: a key may be replaced
-     * under its `kid`. None if the issuer may not be asked now, or does not answer. A key set need not have it.
+     * The keys that fit after the issuer was asked again, for a token that no key of `find` signed: an issuer may replace a
+     * key under the same `kid`. None if the issuer may not be asked now, or does not answer. Optional.
      */
-    readonly findAnew?: (header: {
-      readonly algorithm: Algorithm
-      readonly keyId: string | undefined
-    }) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
+    readonly findAnew?: (header: KeyHeader) => Effect.Effect<ReadonlyArray<VerificationKey>, VerificationUnavailable>
     /**
-     * The same at once, at a time in milliseconds since 1970, or `undefined` where that takes asking. It saves a token
-     * that comes again a step; a key set need not have it.
+     * The keys that fit, without an effect, at a time in milliseconds since 1970; `undefined` if the issuer has to be asked.
+     * Makes the verification of a token a little faster. Optional.
      */
-    readonly findNow?: (
-      header: { readonly algorithm: Algorithm; readonly keyId: string | undefined },
-      now: number
-    ) => ReadonlyArray<VerificationKey> | undefined
+    readonly findNow?: (header: KeyHeader, now: number) => ReadonlyArray<VerificationKey> | undefined
   }
 >() {}
 
@@ -72,34 +60,34 @@ export interface JsonWebKeySet {
   readonly keys: ReadonlyArray<object>
 }
 
-/** What every key set can be told. */
+/** The options of every key set. */
 export interface Options {
   /** The algorithms to allow. Default: RS256, PS256, ES256, ES384, EdDSA, Ed25519. */
   readonly algorithms?: ReadonlyArray<Algorithm> | undefined
 }
 
-/** How a key set that is fetched is kept. */
+/** The options of a key set that is fetched. */
 export interface RemoteOptions extends Options {
   /**
-   * How old keys may be before a token waits for a fetch; a shorter `max-age` counts. Keys in use are fetched in the
-   * background in the last fifth of this time, so that no token waits. Default: 10 minutes.
+   * The age of the keys from which on a token waits for a fetch; a shorter `max-age` counts. Keys in use are fetched in the
+   * background in the last fifth of this time, so that no token has to wait. Default: 10 minutes.
    */
   readonly freshFor?: Duration.DurationInput | undefined
-  /** How long keys are used while the issuer is down: longer than `freshFor` and `cooldown`. Default: 24 hours. */
+  /** How long keys are used while the issuer is down. Must be longer than `freshFor` and `cooldown`. Default: 24 hours. */
   readonly usableFor?: Duration.DurationInput | undefined
   /**
-   * Keys are fetched at most once in this time; less often after failures in a row. While there are no keys at all the
-   * wait after a failure is 1 second, then twice as long each time, up to this time. Default: 30 seconds.
+   * Keys are fetched at most once in this time, and less often after several failures in a row. While there are no keys at
+   * all, the wait after a failure is 1 second and doubles with each failure, up to this time. Default: 30 seconds.
    */
   readonly cooldown?: Duration.DurationInput | undefined
 }
 
 const defaultAlgorithms: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
 
-/** More keys than this in one set are not an issuer's. */
+/** The most keys that one set may have. No issuer needs that many. */
 const maxKeys = 1000
 
-/** Keys given by value. Fails with `ConfigurationError` if none of them is usable, or one is private or symmetric. */
+/** A key set that is given by value. Fails with `ConfigurationError` if no key is usable, or one is private or symmetric. */
 export const layerLocal = (
   options: Options & { readonly jwks: JsonWebKeySet }
 ): Layer.Layer<KeySet, ConfigurationError.ConfigurationError> =>
@@ -130,13 +118,13 @@ export const layerLocal = (
   )
 
 /**
- * Keys from a `jwks_uri`, fetched on first use through the `HttpClient` and kept.
+ * A key set that is fetched from a `jwks_uri` through the `HttpClient` on first use, and kept.
  *
- * No redirects, 5 seconds and 1 MiB for an answer. Members that cannot be used are skipped; private and symmetric ones
- * are never used. A token that no key fits, or whose signature fails, makes the set be fetched again, at most once per
- * cooldown. Keys that the issuer removed stop verifying with the next successful fetch: after `freshFor` a token waits for
- * one, 5 seconds at most, and old keys are used on only if it fails. A set without a usable key leaves no keys. On Cloudflare
- * Workers nothing is fetched in the background: one token waits in its place.
+ * An answer may take 5 seconds and have 1 MiB, and redirects are not followed. Members that are not usable are skipped;
+ * private and symmetric keys never are. A token that no key fits, or whose signature fails, causes another fetch, at most once
+ * per cooldown. Keys that the issuer removed are not used after the next successful fetch. After `freshFor` a token waits for
+ * a fetch, 5 seconds at most, and the old keys are used only if it fails. After an answer without a usable key there are no
+ * keys. On Cloudflare Workers nothing is fetched in the background: one token waits instead.
  */
 export const layerRemote = (
   options: RemoteOptions & { readonly jwksUri: string }
@@ -145,7 +133,7 @@ export const layerRemote = (
     KeySet,
     Effect.gen(function* () {
       yield* read.record("options", options)
-      // A key set may be chosen by a query, and an identifier may not.
+      // Unlike an identifier, the URL of a key set may have a query.
       yield* ResourceUrl.parse("jwksUri", (yield* read.text("jwksUri", options.jwksUri)).split("?")[0]!)
       const client = yield* HttpClient.HttpClient
       return yield* remote(options, options.jwksUri, fetchJson(client, options.jwksUri))
@@ -159,10 +147,11 @@ export const layerRemoteConfig = (
   fromConfig(options, layerRemote)
 
 /**
- * Keys from the `jwks_uri` of an issuer's metadata: RFC 8414, then OpenID Connect Discovery. The metadata's `issuer` must be
- * the configured one exactly. Found and kept like those of `layerRemote`, on first use with 5 seconds for the metadata
- * besides; the metadata is asked again with keys that are refreshed for their age, or when what was at its `jwks_uri` was of
- * no use.
+ * A key set that is fetched from the `jwks_uri` in an issuer's metadata (RFC 8414, else OpenID Connect Discovery), and kept.
+ *
+ * The `issuer` in the metadata must be exactly the configured one. The metadata may take another 5 seconds. It is fetched on
+ * first use, again when keys are refreshed because of their age, and again when the fetch from its `jwks_uri` failed. For the
+ * rest this is `layerRemote`.
  */
 export const layerDiscovery = (
   options: RemoteOptions & { readonly issuer: string }
@@ -174,9 +163,9 @@ export const layerDiscovery = (
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
       const { freshFor } = yield* timesOf(options)
-      // As old as keys are when they are refreshed ahead, so that each such refresh also finds keys that moved.
-      const asked = Duration.times(freshFor, refreshing.ahead)
-      const jwksUri = JwksUri.make(options.issuer, AuthorizationServer.discover(client, options.issuer), asked)
+      // The age at which keys in use are refreshed, so that such a refresh also notices a new jwks_uri.
+      const knownFor = Duration.times(freshFor, ahead)
+      const jwksUri = JwksUri.make(options.issuer, AuthorizationServer.discover(client, options.issuer), knownFor)
       const fetched = Effect.flatMap(jwksUri.get, (uri) => fetchJson(client, uri))
       return yield* remote(options, options.issuer, fetched, jwksUri.invalidate)
     })
@@ -205,7 +194,7 @@ const remote = (
       if (members.length > maxKeys) return yield* failure(`the key set of ${source} has over ${maxKeys} keys`)
       const { index, problems } = yield* keyIndex.make(members, algorithms)
       yield* report(problems)
-      // An issuer takes all keys back when one was stolen: the keys it had must not be used on.
+      // An issuer may withdraw all its keys after one was stolen, so that the earlier keys must not be used any more.
       if (index.size === 0) {
         return yield* Effect.fail({ reason: `the key set of ${source} has no usable key`, withdrawn: true } as const)
       }
@@ -218,11 +207,10 @@ const remote = (
         Effect.zipRight(Metric.update(keySetRefreshes, outcome), outcome === "failed" ? onFailure : Effect.void),
       ...times
     })
-    const anew = (header: Parameters<typeof keyIndex.lookUp>[1]) =>
-      Effect.map(keys.renewed, (index) => keyIndex.lookUp(index, header))
-    // Not an outage while keys are in use: they have judged the token.
+    const anew = (header: KeyHeader) => Effect.map(keys.renewed, (index) => keyIndex.lookUp(index, header))
+    // While there are keys, a failed fetch is no outage for this token: the keys in use do not fit it.
     const none = Effect.as(keys.get, [])
-    const tell = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    const logMiss = Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.annotateLogs(Effect.logDebug(`No key of ${printable(source)} fits`), { ...keys.state(now) })
     )
     return KeySet.of({
@@ -237,23 +225,19 @@ const remote = (
           const found = keyIndex.lookUp(index, header)
           if (found.length > 0) return Effect.succeed(found)
           return Effect.catchAll(anew(header), (outage) => (keyIndex.hasKeyId(index, header) ? none : outage))
-        }).pipe(Effect.tap((found) => (found.length === 0 ? tell : Effect.void)))
+        }).pipe(Effect.tap((found) => (found.length === 0 ? logMiss : Effect.void)))
     })
   })
 
 const timesOf = (options: RemoteOptions) =>
   Effect.gen(function* () {
-    const {
-      cooldown: shortest = "30 seconds",
-      freshFor: fresh = "10 minutes",
-      usableFor: longest = "24 hours"
-    } = options
-    const freshFor = yield* duration("freshFor", fresh, positive)
-    const cooldown = yield* duration("cooldown", shortest, positive)
-    // Else keys would run out before they may be fetched again: their tokens would wait, or be told of an outage.
-    const usableFor = yield* duration("usableFor", longest, {
+    const { cooldown: wait = "30 seconds", freshFor: fresh = "10 minutes", usableFor: usable = "24 hours" } = options
+    const freshFor = yield* read.duration("freshFor", fresh, positive)
+    const cooldown = yield* read.duration("cooldown", wait, positive)
+    // Otherwise the keys would expire before they may be fetched again.
+    const usableFor = yield* read.duration("usableFor", usable, {
       holds: (value) => positive.holds(value) && Duration.greaterThan(value, Duration.max(freshFor, cooldown)),
-      complaint: "is not a finite time longer than freshFor and cooldown"
+      complaint: "is not a finite duration longer than freshFor and cooldown"
     })
     return { freshFor, cooldown, usableFor }
   })
@@ -263,14 +247,14 @@ const failure = (reason: string) => Effect.fail<FetchFailure>({ reason })
 const allowedAlgorithms = ({ algorithms: given = defaultAlgorithms }: Options) =>
   Effect.gen(function* () {
     const algorithms = yield* read.texts("algorithms", given)
-    if (algorithms.length === 0) return yield* ConfigurationError.make("algorithms", "", "allows none")
+    if (algorithms.length === 0) return yield* ConfigurationError.make("algorithms", "", "is empty")
     const allowed = new Set<Algorithm>()
     for (const algorithm of algorithms) {
       if (!isAlgorithm(algorithm)) {
         return yield* ConfigurationError.make(
           "algorithms",
           algorithm,
-          "is not an asymmetric signature algorithm known here"
+          "is not a supported asymmetric signature algorithm"
         )
       }
       allowed.add(algorithm)
@@ -280,5 +264,5 @@ const allowedAlgorithms = ({ algorithms: given = defaultAlgorithms }: Options) =
 
 const positive = {
   holds: (value: Duration.Duration) => Duration.isFinite(value) && Duration.greaterThan(value, Duration.zero),
-  complaint: "is not a finite time above zero"
+  complaint: "is not a finite duration above zero"
 }

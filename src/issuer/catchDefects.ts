@@ -2,18 +2,18 @@ import * as Effect from "effect/Effect"
 import type { KeySet } from "./KeySet.ts"
 import { VerificationUnavailable } from "../TokenError.ts"
 
-/** A key set of the user's own may break in ways of its own: that is an outage, not our defect and nobody's bad token. */
-export const guardedKeys = (keySet: KeySet["Type"]): KeySet["Type"] => {
+/** Makes the defects of a key set that the user wrote an outage: they say nothing about the token. */
+export const catchDefects = (keySet: KeySet["Type"]): KeySet["Type"] => {
   const { algorithms, findAnew, findNow } = keySet
   return {
     algorithms,
     find: (header) =>
       Effect.catchAllDefect(
         Effect.suspend(() => keySet.find(header)),
-        () => new VerificationUnavailable({ reason: "the key set broke", retryAfter: 30 })
+        () => new VerificationUnavailable({ reason: "the key set failed unexpectedly", retryAfter: 30 })
       ),
     ...(findAnew !== undefined && {
-      // The keys at hand have judged the token already: who cannot give others leaves it at that.
+      // The keys of `find` did not sign this token. Without other keys its signature is invalid.
       findAnew: (header) =>
         Effect.catchAllDefect(
           Effect.suspend(() => findAnew(header)),

@@ -11,7 +11,7 @@ import { answeredElsewhere } from "./answeredElsewhere.ts"
 import { parseObject } from "../json.ts"
 import { printable } from "../printable.ts"
 
-/** Why a document could not be had, in words that are safe to log, and how long the server asked to be left alone. */
+/** Why a document could not be fetched, in words that are safe to log, and how long the server asks to wait (`Retry-After`). */
 export interface FetchFailure {
   readonly reason: string
   readonly retryAfterMillis?: number | undefined
@@ -19,22 +19,23 @@ export interface FetchFailure {
 
 export interface Document {
   readonly body: Readonly<Record<string, unknown>>
-  /** `max-age` of the answer's `Cache-Control`, in milliseconds. */
+  /** `max-age` in the answer's `Cache-Control`, in milliseconds. */
   readonly maxAgeMillis: number | undefined
 }
 
 /** The longest that one fetch may take, body included. */
 export const deadline = Duration.seconds(5)
 
-/** The most bytes that are read of one answer. */
+/** The most bytes of one answer that are read. */
 const maxBytes = 1_048_576
 
 /**
  * Fetches a JSON object from an issuer that may be slow, broken or hostile; by default a key set.
  *
- * 5 seconds and 1 MiB in all, counted while streaming; status 200 only; `https` but for loopback hosts; the issuer is sent
- * no trace headers. No redirects: where the client followed one all the same, the answer is not read. A byte order mark is
- * skipped; of two members with one name the last counts. Not checked: the content type of the answer.
+ * The whole answer may take 5 seconds and have 1 MiB, which is counted while it arrives. Its status must be 200. The URL must
+ * be `https`, except on loopback hosts. No trace headers are sent to the issuer. Redirects are not followed, and if the client
+ * followed one nevertheless, the answer is not read. A byte order mark is skipped. Of two members with the same name the last
+ * one counts. Not checked: the content type of the answer.
  */
 export const fetchJson = (
   client: HttpClient.HttpClient,
@@ -48,22 +49,22 @@ export const fetchJson = (
     .get(url, { headers: { accept } })
     .pipe(
       withoutRedirects,
-      // A client of the user's may take other statuses for errors.
+      // The user's client may treat other statuses as errors.
       Effect.catchAll((error) =>
         error._tag === "ResponseError" && error.reason === "StatusCode"
           ? Effect.succeed(error.response)
           : fail("cannot be reached")
       ),
       Effect.flatMap((response) => read(response, url, fail)),
-      // The deadline holds even where the client does not let itself be interrupted.
+      // The deadline holds even if the client cannot be interrupted.
       Effect.disconnect,
       withinDeadline(printable(url)),
-      // A client of the user's may be broken in ways of its own; that is an outage, not our defect.
+      // A defect of the user's client counts as an outage.
       Effect.catchAllDefect(() => fail("cannot be reached"))
     )
 }
 
-/** Fails what takes longer than one fetch may. */
+/** Fails if an effect takes longer than one fetch may take. */
 export const withinDeadline = (what: string) =>
   Effect.timeoutFail({
     duration: deadline,
@@ -93,7 +94,7 @@ const read = (
 
 const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =>
   response.stream.pipe(
-    Stream.catchAll(() => Stream.fromEffect(fail("broke off"))),
+    Stream.catchAll(() => Stream.fromEffect(fail("ended its answer early"))),
     Stream.runFoldEffect({ bytes: 0, chunks: [] as Array<Uint8Array> }, ({ bytes, chunks }, chunk) => {
       const total = bytes + chunk.length
       if (total > maxBytes) return fail(`answered more than ${maxBytes} bytes`)
@@ -104,12 +105,12 @@ const readBody = (response: HttpClientResponse.HttpClientResponse, fail: Fail) =
       const body = decodeObject(concat(chunks, bytes))
       const type = response.headers["content-type"] ?? "none"
       return body === undefined
-        ? fail(`did not answer a JSON object (content type ${printable(type)})`)
+        ? fail(`did not answer with a JSON object (content type ${printable(type)})`)
         : Effect.succeed(body)
     })
   )
 
-/** Lets go of a body that nobody reads, which would hold its connection until it is garbage: starts to read it, and stops. */
+/** Starts to read a body that is not needed, and stops. Otherwise it would keep its connection until it is garbage collected. */
 const release = (response: HttpClientResponse.HttpClientResponse) =>
   Effect.raceFirst(Effect.exit(Stream.runDrain(response.stream)), Effect.yieldNow())
 
@@ -131,7 +132,7 @@ const concat = (chunks: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array =>
   return all
 }
 
-/** The fetch client follows redirects unless told not to; other clients ignore this. */
+/** The fetch client follows redirects by default. Other clients ignore this setting. */
 const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
     Effect.provideService(effect, FetchHttpClient.RequestInit, {
@@ -140,7 +141,7 @@ const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
     })
   )
 
-/** Where an answer points, and nobody goes: the host alone, for the rest may be anything. */
+/** Where a redirect leads that is not followed. Only the host is shown, because the rest may hold secrets. */
 const leadingTo = (location: string | undefined, url: string): string =>
   location !== undefined && URL.canParse(location, url) ? ` (to ${printable(new URL(location, url).host)})` : ""
 
@@ -151,7 +152,7 @@ const maxAge = (response: HttpClientResponse.HttpClientResponse): number | undef
   return seconds === undefined ? undefined : Number(seconds) * 1000
 }
 
-/** `Retry-After` in milliseconds from now: seconds or a date (RFC 9110 section 10.2.3). */
+/** `Retry-After`, a number of seconds or a date (RFC 9110 section 10.2.3), in milliseconds from now. */
 const retryAfter = (header: string | undefined, now: number): number | undefined => {
   if (header === undefined) return undefined
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000

@@ -1,51 +1,31 @@
 import { decodeBase64Url } from "#signature"
-
-/** What each algorithm asks of a key (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
-const requirements = {
-  RS256: { kty: "RSA" },
-  RS384: { kty: "RSA" },
-  RS512: { kty: "RSA" },
-  PS256: { kty: "RSA" },
-  PS384: { kty: "RSA" },
-  PS512: { kty: "RSA" },
-  ES256: { kty: "EC", crv: "P-256" },
-  ES384: { kty: "EC", crv: "P-384" },
-  ES512: { kty: "EC", crv: "P-521" },
-  EdDSA: { kty: "OKP", crv: "Ed25519" },
-  Ed25519: { kty: "OKP", crv: "Ed25519" }
-} as const
-
-/** The asymmetric signature algorithms that can be allowed. There is no `none` and no HMAC to allow. */
-export type Algorithm = keyof typeof requirements
-
-export const isAlgorithm = (alg: unknown): alg is Algorithm =>
-  typeof alg === "string" && Object.hasOwn(requirements, alg)
+import { type Algorithm, requirements } from "./algorithm.ts"
 
 const coordinateBytes: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32 }
 
 /** Members that only private or symmetric keys have (RFC 7518 section 6). */
 const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 
-/** A usable member of a key set: what it says of itself, and the allowed algorithms it fits. */
+/** A usable member of a key set: its public members, its `kid`, and the allowed algorithms that it fits. */
 export interface UsableJwk {
   readonly jwk: Readonly<Record<string, unknown>>
   readonly keyId: string | undefined
   readonly algorithms: ReadonlyArray<Algorithm>
 }
 
-/** Why a member is never used. `secret` marks material that must not be public. */
+/** Why a member of a key set is not used. `secret` marks key material that must not be public. */
 export interface UnusableJwk {
   readonly unusable: string
   readonly secret?: true
 }
 
 /**
- * Judges one member of a key set (RFC 7517 section 5: what cannot be used is ignored, and the rest still counts).
+ * Reads one JWK of a key set. A JWK that is not usable is ignored, and the others still count (RFC 7517 section 5).
  *
- * A member that is `null` counts as absent. The public members alone are passed on. What only a cryptographic library can
- * tell, such as a point off its curve, is not judged here.
+ * A member that is `null` counts as absent. Only the public members are passed on. Not checked: what only a cryptographic
+ * library can find out, such as a point that is not on its curve.
  */
-export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJwk | UnusableJwk => {
+export const readJwk = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJwk | UnusableJwk => {
   if (typeof member !== "object" || member === null || Array.isArray(member)) return { unusable: "not an object" }
   const own = (name: string): unknown =>
     Object.hasOwn(member, name) ? ((member as Record<string, unknown>)[name] ?? undefined) : undefined
@@ -53,7 +33,7 @@ export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJ
   if (secretMembers.some((name) => isMaterial(own(name)))) return { unusable: "private material", secret: true }
 
   const keyId = own("kid")
-  if (keyId !== undefined && typeof keyId !== "string") return { unusable: "one whose kid is no string" }
+  if (keyId !== undefined && typeof keyId !== "string") return { unusable: "one whose kid is not a string" }
   if (own("use") !== undefined && own("use") !== "sig") return { unusable: "not for signatures (use)" }
   const operations = own("key_ops")
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) {
@@ -74,11 +54,11 @@ export const judge = (member: unknown, allowed: ReadonlySet<Algorithm>): UsableJ
   return { jwk, keyId, algorithms }
 }
 
-/** Some libraries write the members that a public key lacks as empty texts or lists. */
+/** Some libraries write the members that a public key does not have as empty strings or lists. */
 const isMaterial = (value: unknown): boolean =>
   value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
 
-/** A key is for the one algorithm it names. `EdDSA` on an Ed25519 key and `Ed25519` are two names of one (RFC 9864). */
+/** A key that names an algorithm is only for that one. For an Ed25519 key `EdDSA` and `Ed25519` are the same (RFC 9864). */
 const agrees = (keyAlgorithm: unknown, algorithm: Algorithm): boolean =>
   keyAlgorithm === undefined || canonical(keyAlgorithm) === canonical(algorithm)
 
@@ -89,7 +69,7 @@ const bytesOf = (value: unknown): Uint8Array | undefined =>
     ? decodeBase64Url(value)
     : undefined
 
-/** RFC 7518 section 3.3 asks for 2048 bits. An exponent of 1 makes every message its own signature. */
+/** RFC 7518 section 3.3 requires 2048 bits. With an exponent of 1, every message would be its own signature. */
 const rsaWeakness = (n: unknown, e: unknown): string | undefined => {
   const modulus = bytesOf(n)
   const exponent = bytesOf(e)
@@ -110,8 +90,8 @@ const coordinateWeakness = (crv: string, x: unknown, y: unknown): string | undef
 }
 
 /**
- * The y coordinates of the points whose order is 8 or less, 0, 1 and -1 among them, as far as 255 bits spell them (RFC 8032
- * section 5.1.2). Under such a key a signature that anyone can write holds for every message, or for every eighth.
+ * The y coordinates of the points whose order is 8 or less, in every encoding of 255 bits (RFC 8032 section 5.1.2). For such
+ * a key anyone can make a signature that is valid for every message, or for every eighth.
  */
 const smallOrder = new Set([
   `00${"00".repeat(30)}00`,
@@ -124,7 +104,7 @@ const smallOrder = new Set([
 ])
 
 const hasSmallOrder = (point: Uint8Array): boolean => {
-  // The highest bit is the sign of x, and not y's.
+  // The highest bit is the sign of x and does not belong to y.
   const y = [...point.slice(0, 31), point[31]! & 0x7f]
   return smallOrder.has(y.map((byte) => byte.toString(16).padStart(2, "0")).join(""))
 }

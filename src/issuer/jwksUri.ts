@@ -5,16 +5,16 @@ import type { Document, FetchFailure } from "./fetchJson.ts"
 import { jwksUriProblem } from "./jwksUriProblem.ts"
 import { printable } from "../printable.ts"
 
-/** Where an issuer's metadata says that its keys are. */
+/** The `jwks_uri` in an issuer's metadata. */
 export interface JwksUri {
   readonly get: Effect.Effect<string, FetchFailure>
-  /** What was there was of no use: the next `get` asks the issuer, unless the last one did. */
+  /** Says that the fetch from the `jwks_uri` failed: the next `get` fetches the metadata, unless the last one did. */
   readonly invalidate: Effect.Effect<void>
 }
 
 /**
- * Asks the issuer for its metadata, and again after `freshFor` or when the clock was set back, for keys move. While the issuer
- * does not say, they are looked for where they were.
+ * Fetches the issuer's metadata, and again after `freshFor` or when the clock was set back, because an issuer may change its
+ * `jwks_uri`. If the metadata cannot be fetched again, the last `jwks_uri` is used.
  */
 export const make = (
   issuer: string,
@@ -43,7 +43,7 @@ export const make = (
       remembered = now >= askedAt && now - askedAt < Duration.toMillis(freshFor)
       return remembered ? Effect.succeed(before) : Effect.orElseSucceed(ask, () => before)
     }),
-    // An issuer whose metadata and keys together take too long for one load is done with the next one.
+    // After a fetch of the metadata it is kept, so that a slow issuer has a whole load for its keys.
     invalidate: Effect.sync(() => {
       if (remembered) askedAt = Number.NEGATIVE_INFINITY
     })

@@ -3,14 +3,15 @@ import { printable } from "../printable.ts"
 import { isPublicHost } from "./publicHost.ts"
 
 /**
- * Why keys are not fetched from where an issuer's metadata says, or `undefined` where they are. Of the URL it shows the host
- * alone, for the rest may hold a password.
+ * Why keys are not fetched from the `jwks_uri` in an issuer's metadata, or `undefined` if they are. The text shows only the
+ * host of the URL, because the rest may hold a password.
  *
- * A public issuer must not send this server to hosts that only this server can reach. An issuer on loopback may have its keys on
- * loopback, and any issuer on its own host: the operator named that one. Not checked: what a host name resolves to.
+ * A public issuer must not send this server to hosts that only this server can reach. An issuer on loopback may have its keys
+ * on loopback. Any issuer may have its keys on its own host, because the operator configured that. Not checked: what a host
+ * name resolves to.
  */
 export const jwksUriProblem = (uri: string, issuer: string): string | undefined => {
-  // The URL parser would drop or rewrite these.
+  // The URL parser would remove or rewrite these characters.
   if (/[\s\p{C}\\]/u.test(uri)) return "has white space, control characters or a backslash"
   if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri)) return "is not an absolute https:// URL"
   const { host, hostname, protocol } = new URL(uri)

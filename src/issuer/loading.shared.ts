@@ -1,8 +1,9 @@
 /**
- * Loads where I/O may outlive the request that started it: one load serves all requests, and goes on without them.
+ * Loads on runtimes where I/O may outlive the request that started it: all requests share one load, and the load continues
+ * when they end.
  */
 import * as Fiber from "effect/Fiber"
-import type { Loading } from "./refreshing.ts"
+import type { Loading } from "./loading.ts"
 
 export const loading: Loading = {
   inBackground: true,

@@ -1,10 +1,10 @@
 /**
- * Loads where I/O belongs to the request that started it (Cloudflare Workers): a request never waits for the I/O of another,
- * and what it started ends with it.
+ * Loads on runtimes where I/O belongs to the request that started it (Cloudflare Workers): a request never waits for the I/O
+ * of another request, and the load of a request ends with it.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Loading } from "./refreshing.ts"
+import type { Loading } from "./loading.ts"
 
 export const loading: Loading = {
   inBackground: false,

@@ -1,31 +1,31 @@
 import * as Duration from "effect/Duration"
 
-/** When a source may be asked again. Times are milliseconds since 1970; `kept` says whether an earlier answer can be used. */
+/** When a source may be asked again. Times are milliseconds since 1970. `kept` says whether an earlier answer is usable. */
 export interface Pace {
   readonly mayAsk: (now: number, kept: boolean) => boolean
-  /** The time from which `mayAsk` holds. */
+  /** The time from which on `mayAsk` is true. */
   readonly dueAt: (kept: boolean) => number
-  /** When the source was last asked, or last answered. */
+  /** When the source was last asked or last answered. */
   readonly askedAt: () => number
   /** Failures in a row since the source answered. */
   readonly failures: () => number
   readonly asked: (now: number) => void
   readonly succeeded: (now: number) => void
   readonly failed: (now: number, retryAfterMillis: number | undefined) => void
-  /** Tells the time, so that a clock that was set back neither ends a wait early nor makes it last longer than it is. */
+  /** Takes note of the time, so that a clock that was set back neither shortens nor lengthens a wait. */
   readonly observe: (now: number) => void
 }
 
-/** The longest that a source may ask to be left alone by `Retry-After`. */
+/** The longest `Retry-After` that counts. */
 const longestRetryAfter = Duration.toMillis("10 minutes")
 
-/** The wait after the first failure while there is nothing to use: an issuer that restarts is back within seconds. */
+/** The wait after the first failure while no answer is usable. An issuer that restarts is back within seconds. */
 const shortest = Duration.toMillis("1 second")
 
 /**
- * The waits between questions to one source: the cooldown, in milliseconds, and after failures in a row 1, 2, 4 and 4
- * cooldowns. While no earlier answer can be used, failures cost 1, 2, 4, ... seconds, up to a cooldown. `Retry-After`
- * lengthens both, up to 10 minutes.
+ * The waits between requests to one source. The wait is the cooldown, in milliseconds. After failures in a row it is 1, 2, 4
+ * and again 4 cooldowns, or while no earlier answer is usable 1, 2, 4, ... seconds up to the cooldown. `Retry-After` lengthens
+ * these waits, up to 10 minutes.
  */
 export const make = (cooldown: number): Pace => {
   let askedAt = Number.NEGATIVE_INFINITY

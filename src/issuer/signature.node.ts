@@ -1,42 +1,42 @@
 /**
- * Signatures by `node:crypto` on prepared keys: the same verdicts as `signature.web.ts`, without a thread's round trip.
+ * Verifies signatures with `node:crypto`. The results are those of `signature.web.ts`, without the round trip to a thread.
  */
 import { isUtf8 } from "node:buffer"
 import { constants, createPublicKey, createVerify, type JsonWebKeyInput, type KeyObject, verify } from "node:crypto"
-import type { VerificationKey } from "./KeySet.ts"
-import type { Algorithm } from "./jwk.ts"
+import type { Algorithm } from "./algorithm.ts"
+import type { VerificationKey } from "./verificationKey.ts"
 import { highestMaxTokenLength } from "../limits.ts"
 
-/** The bytes of base64url; the caller has checked the alphabet. */
+/** Decodes base64url. The caller has checked the alphabet. */
 export const decodeBase64Url = (segment: string): Uint8Array => Buffer.from(segment, "base64url")
 
-/** The text of base64url, or `undefined` if it is not UTF-8; the caller has checked the alphabet. */
+/** Decodes base64url to text, or to `undefined` if it is not UTF-8. The caller has checked the alphabet. */
 export const decodeText = (segment: string): string | undefined => {
   const length = scratch.write(segment, "base64url")
   const text = scratch.toString("utf8", 0, length)
-  // What is not UTF-8 is read as U+FFFD; so is U+FFFD.
+  // U+FFFD stands for bytes that are not UTF-8, or is itself in the text.
   return text.includes("\uFFFD") && !isUtf8(scratch.subarray(0, length)) ? undefined : text
 }
 
-/** For what is read at once, so that no token costs a buffer. No token is longer. */
+/** Is used within one synchronous step, so that no token needs a buffer of its own. No token is longer. */
 const scratch = Buffer.alloc(highestMaxTokenLength)
 
-/** Prepares a public JWK for one algorithm. Rejects what cannot be imported, such as a point off its curve. */
+/** Prepares a public JWK for one algorithm. Rejects a key that cannot be imported, such as a point that is not on its curve. */
 export const importKey = async (jwk: object, algorithm: Algorithm): Promise<VerificationKey["verify"]> => {
   const imported = createPublicKey({ key: jwk, format: "jwk" } as JsonWebKeyInput)
-  // OpenSSL verifies a little faster by a key that it has read from DER.
+  // OpenSSL verifies a little faster with a key that was read from DER.
   const spki = { format: "der", type: "spki" } as const
   const key = createPublicKey({ key: imported.export(spki), ...spki })
   const { length, ...parameters } = parametersOf(algorithm, key)
   const hash = algorithm.startsWith("Ed") ? null : `sha${algorithm.slice(2)}`
-  // A key by itself is what OpenSSL's defaults fit, and spares Node reading options.
+  // Node has less to read if the key is passed alone. This is enough for the defaults of OpenSSL.
   const input = Object.keys(parameters).length === 0 ? key : { key, ...parameters }
   return (token) => {
     const end = token.indexOf(".", token.indexOf(".") + 1)
     const signature = scratch.subarray(0, scratch.write(token.slice(end + 1), "base64url"))
-    // Of another length it is no signature of this key; what OpenSSL makes of it is not left to OpenSSL.
+    // A signature of this key has exactly this length. OpenSSL is not relied on to refuse another one.
     if (signature.length !== length) return false
-    // The one call costs more than the three, but alone knows Ed25519.
+    // `verify` is slower than `createVerify`, but only it supports Ed25519.
     return hash === null
       ? verify(hash, Buffer.from(token.slice(0, end), "latin1"), input, signature)
       : createVerify(hash).update(token.slice(0, end), "latin1").verify(input, signature)

@@ -1,5 +1,5 @@
 /**
- * The resource that access tokens are minted for: its URL, and the metadata that clients discover it by (RFC 9728).
+ * The resource that access tokens are minted for: its URL, and the metadata with which clients discover it (RFC 9728).
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
@@ -17,7 +17,7 @@ import { scopeList } from "./scope.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as ScopeHierarchy from "./ScopeHierarchy.ts"
 
-/** The metadata document (RFC 9728 section 2), in the names of the wire. Empty lists are left out. */
+/** The metadata document (RFC 9728 section 2), with the member names of the RFC. Empty lists are left out. */
 export interface Metadata {
   readonly resource: string
   readonly authorization_servers: ReadonlyArray<string>
@@ -28,52 +28,53 @@ export interface Metadata {
 }
 
 /**
- * The resource of this server: one URL, derived once, that audience, metadata, challenges, the start-up line and routes
- * all read.
+ * The resource of this server. Its URL is derived once, and audience, metadata, challenges, the start-up line and routes use
+ * it.
  */
 export class ProtectedResource extends Context.Tag("effect-resource-server/ProtectedResource")<
   ProtectedResource,
   {
-    /** The canonical URL: what a token's `aud` must name. */
+    /** The canonical URL, which the `aud` of a token must name. */
     readonly resource: string
     /** The spellings of the URL that an `aud` may have: one, or two for a bare origin. */
     readonly audiences: readonly [string, ...Array<string>]
     /** The path that this process serves the resource at. */
     readonly path: `/${string}`
-    /** Where the metadata document is served, for `resource_metadata` in challenges. */
+    /** The URL of the metadata document, which is the `resource_metadata` of challenges. */
     readonly metadataUrl: string
     readonly metadata: Metadata
     /** Scopes that every operation needs. */
     readonly requiredScopes: ReadonlyArray<string>
-    /** Scopes that challenges ask for: `requiredScopes` unless the options say otherwise. */
+    /** Scopes that challenges ask for. They are `requiredScopes` unless the options say otherwise. */
     readonly challengeScopes: ReadonlyArray<string>
-    /** What scopes imply, for every check and every challenge. Left out: none implies another. */
+    /** The scopes that imply others, for all checks and challenges. If it is left out, no scope implies another. */
     readonly scopeHierarchy?: ScopeHierarchy.ScopeHierarchy | undefined
   }
 >() {}
 
-/** What describes a resource. */
+/** The options of a resource. */
 export interface Options {
-  /** The public base URL of this server, for example `https://api.example.com`; it may carry a prefix. */
+  /** The public base URL of this server, for example `https://api.example.com`. It may have a path, as a prefix. */
   readonly baseUrl: string
-  /** The path of the resource below the base URL. Default: none, the resource is the base URL itself. */
+  /** The path of the resource below the base URL. Default: none, so that the resource is the base URL itself. */
   readonly path?: string | undefined
-  /** The public base URL of the resource where it differs from `baseUrl`; it then takes the place of `baseUrl`. */
+  /** The public base URL of the resource if it differs from `baseUrl`. It then replaces `baseUrl`. */
   readonly resourceBaseUrl?: string | undefined
-  /** The issuers whose tokens are accepted, byte for byte as they spell themselves. */
+  /** The issuers whose tokens are accepted, exactly as they spell themselves. */
   readonly authorizationServers: readonly [string, ...Array<string>]
   /** Scopes that every operation needs. Default: none. */
   readonly requiredScopes?: ReadonlyArray<string> | undefined
   /** Scopes to advertise in the metadata. Default: `requiredScopes`. */
   readonly scopesSupported?: ReadonlyArray<string> | undefined
   /**
-   * Scopes that challenges ask for where an authorization server spells them otherwise than its tokens do.
+   * Scopes that challenges ask for, if an authorization server spells scopes in requests in another way than in its tokens.
    * Default: `requiredScopes`.
    */
   readonly challengeScopes?: ReadonlyArray<string> | undefined
   /**
-   * What each scope implies: `{ admin: ["write"], write: ["read"] }` lets a token with `admin` do all that needs `write` or
-   * `read`, and a challenge that asks for `write` not ask for `read`. Transitive. Default: none implies another.
+   * The scopes that each scope implies. With `{ admin: ["write"], write: ["read"] }` a token with `admin` may do everything
+   * that needs `write` or `read`, and a challenge that asks for `write` does not ask for `read`. Implications are
+   * transitive. Default: no scope implies another.
    */
   readonly scopeHierarchy?: ScopeHierarchy.Implications | undefined
   /** A name for people. */
@@ -82,7 +83,7 @@ export interface Options {
   readonly resourceDocumentation?: string | undefined
 }
 
-/** Derives a `ProtectedResource`. Fails with `ConfigurationError`, which names the option and the value. */
+/** Derives a `ProtectedResource`. Fails with `ConfigurationError` for an option that is not valid. */
 export const make = (
   options: Options
 ): Effect.Effect<ProtectedResource["Type"], ConfigurationError.ConfigurationError> =>
@@ -95,7 +96,7 @@ export const make = (
       : ResourceUrl.make({ baseUrl: resourceBaseUrl, baseUrlOption: "resourceBaseUrl", path })
     const authorizationServers = yield* read.texts("authorizationServers", options.authorizationServers)
     if (authorizationServers.length === 0) {
-      return yield* ConfigurationError.make("authorizationServers", "", "names no issuer")
+      return yield* ConfigurationError.make("authorizationServers", "", "is empty")
     }
     for (const issuer of authorizationServers) yield* ResourceUrl.parse("authorizationServers", issuer)
     if (resourceName !== undefined) yield* read.text("resourceName", resourceName)
@@ -140,10 +141,10 @@ export const layerConfig = (
 /**
  * Serves the metadata document (RFC 9728 section 3) at the resource's well-known URL, to any origin, for GET and HEAD.
  *
- * The doors of `HttpLayerRouter` do this themselves; a second time changes nothing. `/.well-known/oauth-protected-resource`
- * itself answers too while no other resource is served by the same router. Never behind authentication and never below a
- * prefix, wherever this Layer stands. A route of the app's own at the same place is used instead. Two resources with one
- * path on one router are a `ConfigurationError`.
+ * The doors of `HttpLayerRouter` do this themselves, and this Layer then changes nothing. If the router serves no other
+ * resource, `/.well-known/oauth-protected-resource` has the document, too. The document is never behind authentication and
+ * never below a prefix. A route of the app at the same path is used instead. Fails with `ConfigurationError` if another
+ * resource with the same path is served by the same router.
  */
 export const layerMetadataRoute: Layer.Layer<
   never,
@@ -152,11 +153,11 @@ export const layerMetadataRoute: Layer.Layer<
 > = Layer.fresh(Layer.effectDiscard(Effect.flatMap(ProtectedResource, published.onRouter)))
 
 /**
- * The middleware that serves the metadata document where there is no `HttpLayerRouter`: around an app of
- * `HttpApiBuilder.serve`, `HttpRouter` or `HttpApp`.
+ * A middleware that serves the metadata document if there is no `HttpLayerRouter`: around an app of `HttpApiBuilder.serve`,
+ * `HttpRouter` or `HttpApp`.
  *
- * `Layer.unwrapEffect(Effect.map(ProtectedResource.metadataMiddleware, HttpApiBuilder.serve))`. It answers at the
- * resource's well-known URL and at `/.well-known/oauth-protected-resource`, to any origin, and passes everything else on.
+ * For example `Layer.unwrapEffect(Effect.map(ProtectedResource.metadataMiddleware, HttpApiBuilder.serve))`. It answers at the
+ * resource's well-known URL and at `/.well-known/oauth-protected-resource`, to any origin, and passes all other requests on.
  */
 export const metadataMiddleware: Effect.Effect<
   <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>,

@@ -1,40 +1,39 @@
 /**
- * The canonical URL of a protected resource: the one value that audience, metadata and challenges share.
+ * The canonical URL of a protected resource, which audience, metadata and challenges share.
  */
 import * as Either from "effect/Either"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import * as read from "../options.ts"
 
-/** A resource's URL and what follows from its spelling alone. */
+/** The URL of a resource, and what is derived from it alone. */
 export interface ResourceUrl {
   /** The canonical URL, for example `https://api.example.com/mcp`. */
   readonly href: string
   /** The spellings of this URL that an `aud` may have: one, or for a bare origin two (`https://host`, `https://host/`). */
   readonly spellings: readonly [string, ...Array<string>]
-  /** The path of the URL, prefix of the base URL included; empty for a bare origin. */
+  /** The path of the URL, including the prefix of the base URL; empty for a bare origin. */
   readonly pathname: string
   /** The path that this process serves the resource at, for example `/mcp`. */
   readonly path: `/${string}`
-  /** Where the metadata document is served: the well-known name between host and path (RFC 9728 section 3.1). */
+  /** The URL of the metadata document: the well-known name is between host and path (RFC 9728 section 3.1). */
   readonly metadataUrl: string
 }
 
 /**
  * Derives the resource URL from a base URL and a path.
  *
- * Scheme and host become lower-case and the default port is dropped; the case of the path is kept. A trailing slash
- * stays where `path` has one (`"/mcp/"`); those of the base URL separate and are dropped. `path` may be `"/mcp"`,
- * `"mcp"`, `"/"` or left out; the last two mean the base URL itself. The base URL may carry a prefix, for a proxy that
- * strips it: it belongs to the resource URL but not to `path`.
+ * Scheme and host become lower-case and the default port is removed; the case of the path is kept. A trailing slash is kept
+ * if `path` has one (`"/mcp/"`) and removed from the base URL. `path` may be `"/mcp"`, `"mcp"`, `"/"` or left out; the last
+ * two mean the base URL itself. The base URL may have a prefix that a proxy strips: it is part of the resource URL, but not of
+ * `path`. Request headers are never used.
  *
- * Fails with `ConfigurationError` for what is not a string, user info, query, fragment, `http` on a host that is not loopback,
- * and for characters that a router could take for a pattern. Does not check that the URL is reachable. Request headers
- * never take part.
+ * Fails with `ConfigurationError` for a value that is not a string, for user info, a query or a fragment, for `http` on a host
+ * that is not loopback, and for characters that a router could read as a pattern. Not checked: whether the URL is reachable.
  */
 export const make = (options: {
   readonly baseUrl: string
   readonly path?: string | undefined
-  /** How the caller spells the option, for the error message. */
+  /** The name of the option in error messages. Default: `baseUrl`. */
   readonly baseUrlOption?: string | undefined
 }): read.Read<ResourceUrl> =>
   Either.gen(function* () {
@@ -54,16 +53,14 @@ export const make = (options: {
     }
   })
 
-/**
- * Parses a URL that tokens or keys depend on: `https`, or `http` on a loopback host; no user info, query or fragment.
- */
+/** Parses a URL that tokens or keys depend on: `https`, or `http` on a loopback host, without user info, query and fragment. */
 export const parse = (option: string, value: string): read.Read<URL> =>
   Either.flatMap(read.text(option, value), (text) => parseText(option, text))
 
 const parseText = (option: string, value: string): read.Read<URL> => {
   const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
   if (value === "") return wrong("is empty")
-  // The URL parser forgives and rewrites these; an identifier that is compared as a string must not depend on that.
+  // The URL parser would remove or rewrite these characters, and then the URL would not equal the string in a token.
   if (/[^\x21-\x7e\u00a1-\uffff]|\\/.test(value)) return wrong("has white space, control characters or a backslash")
   if (!/^https?:\/\/[^/]/i.test(value)) return wrong("is not an absolute https:// URL")
   if (!URL.canParse(value)) return wrong("is not a valid URL")
@@ -75,11 +72,11 @@ const parseText = (option: string, value: string): read.Read<URL> => {
   return Either.right(url)
 }
 
-/** `https`, or `http` to this machine itself. */
+/** Whether a URL is `https`, or `http` on a loopback host. */
 export const isSecure = (url: URL): boolean =>
   url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))
 
-/** A host that is this machine itself. */
+/** Whether a host is this machine itself. */
 export const isLoopback = (hostname: string): boolean =>
   hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 
@@ -91,13 +88,13 @@ const mountPath = (value: string): read.Read<`/${string}`> =>
     return path
   })
 
-/** Segments of unreserved and harmless characters: nothing that a URL parser rewrites or a router interprets. */
+/** Refuses a path that a URL parser would rewrite, or that a router could read as a pattern. */
 const plainPath = (option: string, value: string, path: string): read.Read<string> => {
   const wrong = (reason: string) => Either.left(ConfigurationError.make(option, value, reason))
   if (path.includes("?")) return wrong("must not have a query")
   if (path.includes("#")) return wrong("must not have a fragment")
   if (path.includes("//")) return wrong("has an empty path segment")
   if (/\/\.\.?(\/|$)/.test(path)) return wrong("has a dot segment")
-  if (!/^[A-Za-z0-9\-._~!$&'+,=@/]*$/.test(path)) return wrong("has a character that a path must not have here")
+  if (!/^[A-Za-z0-9\-._~!$&'+,=@/]*$/.test(path)) return wrong("has a character that is not allowed in this path")
   return Either.right(path)
 }

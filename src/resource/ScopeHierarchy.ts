@@ -1,14 +1,14 @@
 /**
- * Which scopes imply which others: a token with the broader scope may do what the narrower one allows.
+ * Scopes that imply others: a token with the broader scope may do everything that the narrower one allows.
  */
 import * as Effect from "effect/Effect"
 import type * as ConfigurationError from "../ConfigurationError.ts"
 import * as read from "../options.ts"
 import { scopeList } from "./scope.ts"
 
-/** A hierarchy of scopes, worked out once: a check looks up, and computes nothing. */
+/** A hierarchy of scopes, computed once so that a check only has to look it up. */
 export interface ScopeHierarchy {
-  /** For a scope, the others that imply it, themselves or by way of others. */
+  /** For each scope the other scopes that imply it, directly or through others. */
   readonly impliedBy: ReadonlyMap<string, ReadonlySet<string>>
 }
 
@@ -16,11 +16,10 @@ export interface ScopeHierarchy {
 export type Implications = Readonly<Record<string, ReadonlyArray<string>>>
 
 /**
- * Builds a hierarchy. It is transitive, and a circle makes scopes equals.
+ * Builds a hierarchy. It is transitive, and scopes that imply each other are equal.
  *
- * Fails with `ConfigurationError` if a name is not a scope (RFC 6749 section 3.3), or what it implies is not a list. Not
- * checked: whether the authorization server means the same by its scopes; it issues them, and knows nothing of what they
- * imply here.
+ * Fails with `ConfigurationError` if a name is not a scope (RFC 6749 section 3.3), or what it implies is not a list of scopes.
+ * Not checked: whether the authorization server gives its scopes the same meaning. It knows nothing of this hierarchy.
  */
 export const make = (
   implications: Implications
@@ -44,12 +43,12 @@ export const make = (
 /** Everything that a scope implies, itself included. */
 const reach = (scope: string, implied: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlySet<string> => {
   const reached = new Set([scope])
-  // A set that grows while it is walked is walked to its end, and takes nothing twice.
+  // The loop also visits what is added to the set while it runs.
   for (const one of reached) implied.get(one)?.forEach((other) => reached.add(other))
   return reached
 }
 
-/** Whether the granted scopes have all of the required ones, or imply them. Without a hierarchy none implies another. */
+/** Whether each required scope is granted, or implied by a granted one. Without a hierarchy no scope implies another. */
 export const covers = (
   granted: ReadonlySet<string>,
   required: ReadonlyArray<string>,
@@ -66,7 +65,7 @@ const isImplied = (scope: string, granted: ReadonlySet<string>, { impliedBy }: S
   return false
 }
 
-/** The scopes to ask for where all of these are needed: each once, and none that another of them implies. */
+/** The scopes to ask for if all of these are needed: each of them once, without those that another one implies. */
 export const narrowest = (
   scopes: ReadonlyArray<string>,
   hierarchy?: ScopeHierarchy | undefined
@@ -75,11 +74,11 @@ export const narrowest = (
   if (hierarchy === undefined) return each
   const placeOf = new Map(each.map((scope, place) => [scope, place]))
   const implies = (broader: string, narrower: string) => hierarchy.impliedBy.get(narrower)?.has(broader) === true
-  // By the hierarchy and not by pairs of scopes: a handler may need thousands.
+  // Comparing each pair would be slow, because a handler may need thousands of scopes.
   return each.filter((scope, place) =>
     [...(hierarchy.impliedBy.get(scope) ?? [])].every((broader) => {
       const other = placeOf.get(broader)
-      // Of equals the first stays.
+      // Of scopes that imply each other only the first is kept.
       return other === undefined || other === place || (implies(scope, broader) && place < other)
     })
   )

@@ -1,5 +1,5 @@
 /**
- * Whether and where clients find the metadata of a resource: without it, every challenge leads them to a 404.
+ * Serves the metadata of resources, and warns if nothing does: then every challenge leads clients to a 404.
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -7,22 +7,26 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as ConfigurationError from "../ConfigurationError.ts"
-import type { ProtectedResource } from "./ProtectedResource.ts"
 import * as wellKnown from "./wellKnown.ts"
 
-type Resource = ProtectedResource["Type"]
+/** What is served of a resource. */
+interface Resource {
+  readonly resource: string
+  readonly metadataUrl: string
+  readonly metadata: object
+}
 
 const name = "oauth-protected-resource"
 
-/** The resources whose metadata something of this library serves. */
-const resources = new WeakSet<Resource>()
+/** The resources whose metadata this library serves. */
+const served = new WeakSet<Resource>()
 
 /** Serves the metadata of a resource on the router of the current Layer. */
 export const onRouter = (
   resource: Resource
 ): Effect.Effect<void, ConfigurationError.ConfigurationError, HttpLayerRouter.HttpRouter> =>
   Effect.suspend(() => {
-    resources.add(resource)
+    served.add(resource)
     return wellKnown.serve({
       name,
       pathname: new URL(resource.metadataUrl).pathname.slice(`/.well-known/${name}`.length),
@@ -31,13 +35,13 @@ export const onRouter = (
     })
   })
 
-/** The answer to a request for the metadata of a resource, and to no other, for a server that has no `HttpLayerRouter`. */
+/** For a server without `HttpLayerRouter`: the answer to a request for the metadata of a resource, `undefined` for any other request. */
 export const elsewhere = (
   resource: Resource
 ): ((method: string, pathname: string) => Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined) => {
-  resources.add(resource)
+  served.add(resource)
   const document = Effect.succeed(wellKnown.document(resource.metadata))
-  // The app has one resource, so that its root answers for it, too.
+  // The app has only this resource, so that the well-known URL without a path is for it, too.
   const places = [new URL(resource.metadataUrl).pathname, `/.well-known/${name}`].map(withoutTrailingSlash)
   return (method, pathname) =>
     places.includes(withoutTrailingSlash(pathname)) ? wellKnown.answer(method, document) : undefined
@@ -46,8 +50,8 @@ export const elsewhere = (
 const withoutTrailingSlash = (pathname: string): string => pathname.replace(/\/$/, "")
 
 /**
- * Serves the metadata of a door's resource if the door knows the router. Where it does not, a warning says what to do, one
- * second later: whoever serves the metadata may be built after the door.
+ * Serves the metadata of a door's resource if the door knows the router. Otherwise a warning says what to do if nothing serves
+ * it one second later, because the Layer that serves it may be built after the door.
  */
 export const byDoor = (resource: Resource): Effect.Effect<void, ConfigurationError.ConfigurationError> =>
   Effect.flatMap(Effect.serviceOption(HttpLayerRouter.HttpRouter), (router) =>
@@ -57,13 +61,13 @@ export const byDoor = (resource: Resource): Effect.Effect<void, ConfigurationErr
   )
 
 const warnUnlessServed = (resource: Resource): Effect.Effect<void> =>
-  Effect.suspend(() => (resources.has(resource) ? Effect.void : Effect.logWarning(warningOf(resource)))).pipe(
+  Effect.suspend(() => (served.has(resource) ? Effect.void : Effect.logWarning(warningOf(resource)))).pipe(
     Effect.delay(Duration.seconds(1)),
     Effect.forkDaemon,
-    Effect.unless(() => resources.has(resource)),
+    Effect.unless(() => served.has(resource)),
     Effect.asVoid
   )
 
 const warningOf = ({ metadataUrl, resource }: Resource): string =>
-  `Nothing serves the metadata of ${resource}: clients that follow a challenge to ${metadataUrl} get no answer. ` +
+  `Nothing serves the metadata of ${resource}, and clients that a challenge sends to ${metadataUrl} do not find it. ` +
   "Wrap the app in ProtectedResource.metadataMiddleware"

@@ -10,7 +10,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ConfigurationError from "../ConfigurationError.ts"
-import { duration } from "../duration.ts"
 import { audienceHint, hint } from "./mismatchHint.ts"
 import { isJwt, mediaType } from "../mediaType.ts"
 import * as read from "../options.ts"
@@ -176,7 +175,7 @@ export const lifetime = (options?: {
   readonly clockTolerance?: Duration.DurationInput | undefined
 }): Check<Expired | NotYetValid | ClaimInvalid> => {
   const { clockTolerance = "30 seconds" } = read.orThrow(read.record("options", options === undefined ? {} : options))
-  const tolerance = Duration.toSeconds(read.orThrow(duration("clockTolerance", clockTolerance, anyTime)))
+  const tolerance = Duration.toSeconds(read.orThrow(read.duration("clockTolerance", clockTolerance, anyTime)))
   return (token, now) =>
     now === undefined
       ? Effect.flatMap(Clock.currentTimeMillis, (now) => lifetimeAt(token, now / 1000, tolerance))

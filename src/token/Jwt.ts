@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { andThen } from "./flatMapNow.ts"
 import { decodeObject, split } from "./compactJws.ts"
-import { guardedKeys } from "../issuer/catchDefects.ts"
-import { isAlgorithm } from "../issuer/jwk.ts"
+import { catchDefects } from "../issuer/catchDefects.ts"
+import { isAlgorithm } from "../issuer/algorithm.ts"
 import { defaultMaxTokenLength, highestMaxTokenLength, maxTokenLengthBounds } from "../limits.ts"
 import * as read from "../options.ts"
 import { isHarmless } from "../printable.ts"
@@ -65,7 +65,7 @@ export const verify = (token: Redacted.Redacted, options: VerifyOptions = {}): E
   const { maxTokenLength = defaultMaxTokenLength } = read.orThrow(read.record("options", options))
   const maxLength = read.orThrow(read.number("maxTokenLength", maxTokenLength, maxTokenLengthBounds))
   return Effect.flatMap(KeySet, (keySet) =>
-    Effect.map(verifyWith(guardedKeys(keySet), Redacted.value(token), undefined, maxLength), ({ jwt }) => jwt)
+    Effect.map(verifyWith(catchDefects(keySet), Redacted.value(token), undefined, maxLength), ({ jwt }) => jwt)
   )
 }
 

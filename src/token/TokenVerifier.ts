@@ -12,9 +12,8 @@ import type * as Redacted from "effect/Redacted"
 import type { AccessToken } from "./AccessToken.ts"
 import * as Check from "./Check.ts"
 import * as ConfigurationError from "../ConfigurationError.ts"
-import { duration } from "../duration.ts"
 import { fromConfig } from "../fromConfig.ts"
-import { guardedKeys } from "../issuer/catchDefects.ts"
+import { catchDefects } from "../issuer/catchDefects.ts"
 import { defaultMaxTokenLength, maxTokenLengthBounds } from "../limits.ts"
 import { isJwt } from "../mediaType.ts"
 import * as read from "../options.ts"
@@ -124,7 +123,7 @@ export const layerJwt = (
         return TokenVerifier.of({
           resource: resource.resource,
           announce: announce(options, resource),
-          verify: verifier.make(issuer, guardedKeys(keySet), { claims, scopes }, cache, maxTokenLength)
+          verify: verifier.make(issuer, catchDefects(keySet), { claims, scopes }, cache, maxTokenLength)
         })
       })
     )
@@ -163,7 +162,7 @@ export const layer = <R>(
 
 const lifetimeCheck = ({ clockTolerance = "30 seconds" }: JwtOptions) =>
   Either.map(
-    duration("clockTolerance", clockTolerance, {
+    read.duration("clockTolerance", clockTolerance, {
       holds: Duration.lessThanOrEqualTo("5 minutes"),
       complaint: "is not a time of at most 5 minutes"
     }),

@@ -108,9 +108,9 @@ const inSpan = (verdict: Verdict, token: Redacted.Redacted, issuer: string, reme
     return Effect.matchEffect(verdict, {
       onSuccess: (accessToken) => {
         accepted = accessToken
-        return Effect.annotateCurrentSpan("oauth.verdict", "accepted")
+        return Effect.annotateCurrentSpan("oauth.decision", "accepted")
       },
-      onFailure: (error) => Effect.zipRight(Effect.annotateCurrentSpan("oauth.verdict", error._tag), Effect.fail(error))
+      onFailure: (error) => Effect.zipRight(Effect.annotateCurrentSpan("oauth.decision", error._tag), Effect.fail(error))
     }).pipe(
       Effect.withSpan("TokenVerifier.verify", {
         captureStackTrace: false,

@@ -26,7 +26,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
 import { request } from "node:http"
-import { verdicts } from "../../src/metrics.ts"
+import { decisions } from "../../src/metrics.ts"
 import { issuer, keyFor, mint, type Overrides, resource } from "../support/issuer.ts"
 import {
   Auth,
@@ -807,11 +807,11 @@ describe("an outage", () => {
 })
 
 describe("metrics", () => {
-  it.scopedLive("count every verdict by its tag", () =>
+  it.scopedLive("count every decision by its tag", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(App)
       const count = (word: string) =>
-        Effect.map(Metric.value(verdicts), ({ occurrences }) => occurrences.get(word) ?? 0)
+        Effect.map(Metric.value(decisions), ({ occurrences }) => occurrences.get(word) ?? 0)
       const words = ["accepted", "TokenMissing", "CredentialsMalformed", "AudienceMismatch", "ScopeMissing"]
       const before = yield* Effect.forEach(words, count)
       yield* get(`${url}/mcp`, bearer(yield* mint()))

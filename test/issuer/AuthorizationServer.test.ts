@@ -57,7 +57,7 @@ describe("discover", () => {
     )
   }
 
-  const noMetadata = (type: string) => `did not answer a JSON object (content type ${type})`
+  const noMetadata = (type: string) => `did not answer with a JSON object (content type ${type})`
   const others: ReadonlyArray<readonly [what: string, answer: issuer.Answer, told: string]> = [
     ...[400, 401, 403, 404, 405, 410, 429, 451, 499, 500, 502, 503, 204, 206, 304].map(
       (code) => [`${code}`, () => status(code), `answered ${code}`] as const

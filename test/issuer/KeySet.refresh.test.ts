@@ -580,7 +580,7 @@ describe("a failing issuer", () => {
         cooldown: Duration.seconds(30)
       })
       for (const retryAfter of [1, 1]) {
-        expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("the load broke off", retryAfter))
+        expect({ ...(yield* Effect.flip(get)) }).toStrictEqual(unavailable("the load did not complete", retryAfter))
       }
       expect(loads).toBe(1)
     })
@@ -596,9 +596,9 @@ describe("a failing issuer", () => {
       const waiting = yield* Effect.fork(Effect.flip(find))
       yield* until(() => net.requests.length === 1)
       yield* Scope.close(scope, Exit.void)
-      expect({ ...(yield* Fiber.join(waiting)) }).toStrictEqual(unavailable("the load broke off", 1))
+      expect({ ...(yield* Fiber.join(waiting)) }).toStrictEqual(unavailable("the load did not complete", 1))
       yield* TestClock.adjust("30 seconds")
-      expect({ ...(yield* Effect.flip(find)) }).toStrictEqual(unavailable("the load broke off", 1))
+      expect({ ...(yield* Effect.flip(find)) }).toStrictEqual(unavailable("the load did not complete", 1))
       expect(net.requests.length).toBe(1)
       expect(logs.lines).toStrictEqual([])
     }).pipe(Effect.provide(logs.layer))
@@ -637,7 +637,7 @@ describe("keys once fetched", () => {
         pull: (controller) => controller.error(new Error("reset"))
       })
     )
-  const notAnObject = (type: string) => `${jwksUri} did not answer a JSON object (content type ${type})`
+  const notAnObject = (type: string) => `${jwksUri} did not answer with a JSON object (content type ${type})`
   const bad: ReadonlyArray<readonly [what: string, answer: issuer.Answer, reason: string]> = [
     ["a refused connection", () => "refuse", `${jwksUri} cannot be reached`],
     ["a rejected promise", () => Promise.reject(new Error("broken")), `${jwksUri} cannot be reached`],
@@ -650,7 +650,7 @@ describe("keys once fetched", () => {
       () => new Response(null, { status: 302, headers: { location: "https://evil.example/jwks" } }),
       `${jwksUri} answered 302 (to evil.example)`
     ],
-    ["no body", () => new Response(null, { status: 200 }), `${jwksUri} broke off`],
+    ["no body", () => new Response(null, { status: 200 }), `${jwksUri} ended its answer early`],
     ["an empty body", () => new Response("", { status: 200 }), notAnObject("text/plain;charset=UTF-8")],
     [
       "HTML with 200",
@@ -682,7 +682,7 @@ describe("keys once fetched", () => {
       `${jwksUri} answered more than 1048576 bytes`
     ],
     ["an endless answer", endless, `${jwksUri} answered more than 1048576 bytes`],
-    ["an answer that breaks off", broken, `${jwksUri} broke off`]
+    ["an answer that breaks off", broken, `${jwksUri} ended its answer early`]
   ]
 
   for (const [what, answer, reason] of bad) {
@@ -702,7 +702,7 @@ describe("keys once fetched", () => {
         yield* TestClock.adjust("1 millis")
         expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 2))
         expect(net.requests.length).toBe(3)
-        expect(logs.lines).toStrictEqual([`WARN A refresh failed; what was loaded 10m ago stays in use: ${reason}`])
+        expect(logs.lines).toStrictEqual([`WARN Refreshing failed; the value loaded 10m ago stays in use: ${reason}`])
         net.answer = issuer.publishes(first)
         yield* TestClock.adjust("2 seconds")
         expect(yield* outcome(first)).toBe("verified")
@@ -725,7 +725,7 @@ describe("keys once fetched", () => {
         expect(yield* outcome(first)).toBe("verified")
         yield* TestClock.adjust("1 millis")
         expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 2))
-        expect(logs.lines).toStrictEqual([`WARN A refresh failed; what was loaded 10m ago stays in use: ${reason}`])
+        expect(logs.lines).toStrictEqual([`WARN Refreshing failed; the value loaded 10m ago stays in use: ${reason}`])
         const asked = new Set(urls(net))
         asked.delete(openIdUrl)
         expect([...asked]).toStrictEqual([metadataUrl, jwksUri])
@@ -896,7 +896,7 @@ describe("odd members of a key set", () => {
       net.answer = () => issuer.json({ keys: [{ ...first.jwk, use: "enc" }, second.jwk] })
       expect(yield* outcome({ ...unknown })).toStrictEqual(keyNotFound)
       expect(logs.lines.slice(1)).toStrictEqual([
-        `INFO Not all keys of ${jwksUri} are in order: key 1 is not for signatures (use)`
+        `INFO Some keys of ${jwksUri} are not usable or not unique: key 1 is not for signatures (use)`
       ])
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
@@ -927,7 +927,7 @@ describe("odd members of a key set", () => {
       yield* trouble(20)
       yield* trouble(0)
       expect(logs.lines.slice(20)).toStrictEqual(
-        [20, 0].map((kind) => `INFO Not all keys of jwks are in order: key 1 is odd (${kind})`)
+        [20, 0].map((kind) => `INFO Some keys of jwks are not usable or not unique: key 1 is odd (${kind})`)
       )
     }).pipe(Effect.provide(logs.layer))
   })
@@ -936,7 +936,9 @@ describe("odd members of a key set", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       yield* Layer.build(KeySet.layerLocal({ jwks: { keys: [first.jwk, { ...first.jwk, use: "enc" }] } }))
-      expect(logs.lines).toStrictEqual(["INFO Not all keys of jwks are in order: key 2 is not for signatures (use)"])
+      expect(logs.lines).toStrictEqual([
+        "INFO Some keys of jwks are not usable or not unique: key 2 is not for signatures (use)"
+      ])
     }).pipe(Effect.scoped, Effect.provide(logs.layer))
   })
 
@@ -952,7 +954,7 @@ describe("odd members of a key set", () => {
       const shown = (count: number) =>
         Array.from({ length: count }, (_, i) => `key ${i + 1} is not an object`).join("; ")
       expect(logs.lines).toStrictEqual([
-        `INFO Not all keys of ${jwksUri} are in order: ${shown(20)}; 10 more`,
+        `INFO Some keys of ${jwksUri} are not usable or not unique: ${shown(20)}; 10 more`,
         `ERROR The issuer publishes secret key material at ${jwksUri}: key 32 is private material; ${shown(19)}; 11 more`
       ])
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
@@ -1166,8 +1168,8 @@ describe("a refresh that fails", () => {
     return { later, setDown: (is: boolean) => (down = is) }
   })
 
-  const warning = (age: string) => `A refresh failed; what was loaded ${age} ago stays in use: down`
-  const error = "A load failed, and nothing that was loaded before can be used: down"
+  const warning = (age: string) => `Refreshing failed; the value loaded ${age} ago stays in use: down`
+  const error = "Loading failed, and there is no earlier value to use: down"
 
   it.scoped("is logged once while what was loaded stays in use, and once when nothing is; the rest at Debug", () => {
     const logs = captureLogs()
@@ -1220,9 +1222,7 @@ describe("a refresh that fails", () => {
         yield* TestClock.adjust("30 seconds")
       }
       expect(net.requests.length).toBe(10)
-      expect(logs.lines).toEqual([
-        `ERROR A load failed, and nothing that was loaded before can be used: ${answered503}`
-      ])
+      expect(logs.lines).toEqual([`ERROR Loading failed, and there is no earlier value to use: ${answered503}`])
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
 
@@ -1247,7 +1247,7 @@ describe("a refresh that fails", () => {
           }).pipe(Effect.provide(layer))
         }
         expect(logs.lines.map((line) => line.replace(/:.*/, ""))).toEqual(
-          Array.from({ length: 2 }, () => "ERROR A load failed, and nothing that was loaded before can be used")
+          Array.from({ length: 2 }, () => "ERROR Loading failed, and there is no earlier value to use")
         )
       }).pipe(Effect.provide(logs.layer), Logger.withMinimumLogLevel(LogLevel.All))
     })
@@ -1371,8 +1371,8 @@ describe("keys that are taken back", () => {
           yield* TestClock.adjust(Duration.seconds(wait))
         }
         expect(net.requests.length).toBe(8)
-        expect(logs.lines.filter((line) => line.includes("A load failed"))).toStrictEqual([
-          `ERROR A load failed, and nothing that was loaded before can be used: ${empty}`
+        expect(logs.lines.filter((line) => line.includes("Loading failed"))).toStrictEqual([
+          `ERROR Loading failed, and there is no earlier value to use: ${empty}`
         ])
         // What is no key set says nothing about keys.
         net.answer = down
@@ -1591,7 +1591,7 @@ describe("a load", () => {
         spans: ["start"]
       }
       expect(seen).toEqual(Array.from({ length: 4 }, () => around))
-      const warning = `WARN A refresh failed; what was loaded 1h ago stays in use: ${answered503}`
+      const warning = `WARN Refreshing failed; the value loaded 1h ago stays in use: ${answered503}`
       expect(logs.lines).toEqual([...Array.from({ length: 4 }, () => "DEBUG asked"), warning])
       expect(logs.annotations[4]).toMatchObject({ part: "keys" })
       expect(logs.annotations[4]).not.toHaveProperty("tenant")
@@ -1633,7 +1633,7 @@ describe("a load", () => {
       expect(loads).toBe(3)
       yield* TestClock.adjust("6001 millis")
       expect(yield* get).toBe("value 2")
-      expect({ ...(yield* Effect.flip(renewed)) }).toStrictEqual(unavailable("the load broke off", 24))
+      expect({ ...(yield* Effect.flip(renewed)) }).toStrictEqual(unavailable("the load did not complete", 24))
       lost = false
       yield* TestClock.adjust("24 seconds")
       expect(yield* renewed).toBe("value 4")

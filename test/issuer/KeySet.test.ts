@@ -220,11 +220,11 @@ describe("algorithms", () => {
   )
 
   for (const [algorithms, value, reason] of [
-    [[], "", "allows none"],
-    [["HS256"], "HS256", "is not an asymmetric signature algorithm known here"],
-    [["RS256", "none"], "none", "is not an asymmetric signature algorithm known here"],
-    [["rs256"], "rs256", "is not an asymmetric signature algorithm known here"],
-    [["constructor"], "constructor", "is not an asymmetric signature algorithm known here"]
+    [[], "", "is empty"],
+    [["HS256"], "HS256", "is not a supported asymmetric signature algorithm"],
+    [["RS256", "none"], "none", "is not a supported asymmetric signature algorithm"],
+    [["rs256"], "rs256", "is not a supported asymmetric signature algorithm"],
+    [["constructor"], "constructor", "is not a supported asymmetric signature algorithm"]
   ] as const) {
     const options = { algorithms: algorithms as unknown as ReadonlyArray<KeySet.Algorithm> }
     it.effect(`of ${JSON.stringify(algorithms)} are a configuration error`, () =>
@@ -305,7 +305,7 @@ describe("the options of a remote key set", () => {
             configurationError(
               option,
               shown,
-              `is not a finite time ${option === "usableFor" ? "longer than freshFor and cooldown" : "above zero"}`
+              `is not a finite duration ${option === "usableFor" ? "longer than freshFor and cooldown" : "above zero"}`
             )
           )
         })
@@ -322,7 +322,7 @@ describe("the options of a remote key set", () => {
     Effect.gen(function* () {
       const usableFor = "usableFor" in options ? options.usableFor : "24 hours"
       expect(yield* buildError(remoteOf(noRequests, options))).toStrictEqual(
-        configurationError("usableFor", usableFor, "is not a finite time longer than freshFor and cooldown")
+        configurationError("usableFor", usableFor, "is not a finite duration longer than freshFor and cooldown")
       )
     })
   )
@@ -460,7 +460,7 @@ describe("find", () => {
       expect(yield* outcome({ ...same[0]!, keyId: "unknown" })).toStrictEqual(keyNotFound("ES256", "unknown"))
       expect(net.requests.length).toBe(2)
       expect(logs.lines).toStrictEqual([
-        `WARN Not all keys of ${jwksUri} are in order: key 2 is one of several ES256 keys with its kid`
+        `WARN Some keys of ${jwksUri} are not usable or not unique: key 2 is one of several ES256 keys with its kid`
       ])
     }).pipe(Effect.provide(remoteOf(net)), Effect.provide(logs.layer))
   })
@@ -592,7 +592,7 @@ describe("hostile members", () => {
     return Effect.gen(function* () {
       yield* reporter("https://as.example/\r\nERROR")([{ key: "key 1", reason: "odd", logLevel: "Info" }])
       expect(logs.lines).toStrictEqual([
-        "INFO Not all keys of https://as.example/\\u000d\\u000aERROR are in order: key 1 is odd"
+        "INFO Some keys of https://as.example/\\u000d\\u000aERROR are not usable or not unique: key 1 is odd"
       ])
     }).pipe(Effect.provide(logs.layer))
   })

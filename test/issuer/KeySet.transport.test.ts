@@ -75,7 +75,7 @@ const repeat = (response: Http.ServerResponse, millis: number, chunk: string | B
 }
 
 const tooLong = "answered more than 1048576 bytes"
-const notAnObject = "did not answer a JSON object (content type none)"
+const notAnObject = "did not answer with a JSON object (content type none)"
 
 /** What the issuer does, and the reason that is given for it. */
 const hostile: ReadonlyArray<
@@ -99,7 +99,7 @@ const hostile: ReadonlyArray<
   ["1 MiB and one byte", tooLong, (response) => response.end(good.padEnd(1_048_577))],
   [
     "a Content-Length that is a lie",
-    "broke off",
+    "ended its answer early",
     (response, socket) => {
       response.writeHead(200, { "content-length": "100000" }).write(good)
       setTimeout(() => socket.destroy(), 20)

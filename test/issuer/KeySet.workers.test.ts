@@ -8,11 +8,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { vi } from "vitest"
+import type { Loaded, LoadFailure } from "../../src/issuer/loads.ts"
 import * as refreshing from "../../src/issuer/refreshing.ts"
 
 vi.mock("#loading", () => import("../../src/issuer/loading.workerd.ts"))
 
-type Answer = Effect.Effect<refreshing.Loaded<string>, refreshing.LoadFailure>
+type Answer = Effect.Effect<Loaded<string>, LoadFailure>
 
 const value = (text: string): Answer => Effect.succeed({ value: text, maxAgeMillis: undefined })
 const down: Answer = Effect.fail({ reason: "down" })
@@ -195,7 +196,7 @@ describe("a renewal", () => {
       const other = yield* begin(renewed)
       yield* Fiber.interrupt(leaving)
       yield* TestClock.adjust("50 millis")
-      expect(yield* Fiber.join(other)).toEqual(unavailable("the load broke off", 30))
+      expect(yield* Fiber.join(other)).toEqual(unavailable("the load did not complete", 30))
       expect(loads()).toEqual({ started: 2, interrupted: 1 })
       expect(yield* get).toBe("old")
     })

@@ -50,7 +50,7 @@ describe("fetchJson", () => {
   ])("refuses %s", ([, bytes]) =>
     Effect.gen(function* () {
       expect(yield* fetched(new Response(Uint8Array.from(bytes)))).toMatchObject(
-        failed(`${url} did not answer a JSON object (content type none)`)
+        failed(`${url} did not answer with a JSON object (content type none)`)
       )
     })
   )
@@ -82,7 +82,7 @@ describe("fetchJson", () => {
       const deep = "[".repeat(500_000) + "]".repeat(500_000)
       expect(yield* fetched(new Response(`{"keys":${deep}}`))).toHaveProperty("right.body.keys")
       expect(yield* fetched(new Response(deep))).toMatchObject(
-        failed(`${url} did not answer a JSON object (content type text/plain;charset=UTF-8)`)
+        failed(`${url} did not answer with a JSON object (content type text/plain;charset=UTF-8)`)
       )
     })
   )

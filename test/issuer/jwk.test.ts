@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as jose from "jose"
-import { type Algorithm, isAlgorithm, judge } from "../../src/issuer/jwk.ts"
+import type { Algorithm } from "../../src/issuer/algorithm.ts"
+import { readJwk } from "../../src/issuer/jwk.ts"
 import * as issuer from "../support/issuer.ts"
 
 const all: ReadonlySet<Algorithm> = new Set<Algorithm>([
@@ -43,20 +44,7 @@ const smallOrder = [
 })
 const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 
-describe("isAlgorithm", () => {
-  it.each([
-    ["RS256", true],
-    ["none", false],
-    ["HS256", false],
-    ["toString", false],
-    [["RS256"], false],
-    [undefined, false]
-  ])("of %j is %s", (alg, is) => {
-    expect(isAlgorithm(alg)).toBe(is)
-  })
-})
-
-describe("judge", () => {
+describe("readJwk", () => {
   const usable: ReadonlyArray<readonly [what: string, member: object, algorithms: ReadonlyArray<string>]> = [
     ["an RSA key without alg", rsa, rsaAlgorithms],
     ["an RSA key for one algorithm", { ...rsa, alg: "PS256" }, ["PS256"]],
@@ -83,7 +71,7 @@ describe("judge", () => {
   ]
   for (const [what, member, algorithms] of usable) {
     it(`takes ${what}`, () => {
-      expect(judge(member, all)).toMatchObject({ algorithms })
+      expect(readJwk(member, all)).toMatchObject({ algorithms })
     })
   }
 
@@ -110,7 +98,7 @@ describe("judge", () => {
     ["a list of private material of null", { ...rsa, oth: [null] }, "private material", secret],
     ["private material that is false", { ...ec, d: false }, "private material", secret],
     ["an oct key with a k of null", { kty: "oct", k: null }, "a symmetric key", secret],
-    ["a kid that is a number", { ...ec, kid: 1 }, "one whose kid is no string"],
+    ["a kid that is a number", { ...ec, kid: 1 }, "one whose kid is not a string"],
     ["use enc", { ...ec, use: "enc" }, "not for signatures (use)"],
     ["use SIG", { ...ec, use: "SIG" }, "not for signatures (use)"],
     ["key_ops with sign alone", { ...ec, key_ops: ["sign"] }, "not for verification (key_ops)"],
@@ -159,7 +147,7 @@ describe("judge", () => {
   ]
   for (const [what, member, reason, isSecret] of unusable) {
     it(`does not take ${what}`, () => {
-      expect(judge(member, all)).toStrictEqual(
+      expect(readJwk(member, all)).toStrictEqual(
         isSecret === true ? { unusable: reason, secret: true } : { unusable: reason }
       )
     })
@@ -167,7 +155,7 @@ describe("judge", () => {
 
   it("passes on the public members that make the key, and no other", async () => {
     const keys = await Promise.all(["RS256", "ES256", "Ed25519"].map((algorithm) => issuer.keyFor(algorithm)))
-    const judged = keys.map(({ jwk }) => judge({ ...jwk, x5u: "https://evil.example", ext: true }, all))
+    const judged = keys.map(({ jwk }) => readJwk({ ...jwk, x5u: "https://evil.example", ext: true }, all))
     expect(judged).toStrictEqual(
       keys.map(({ algorithm, jwk: { alg: _alg, kid, use: _use, ...jwk } }) => ({
         jwk,
@@ -178,8 +166,8 @@ describe("judge", () => {
   })
 
   it("takes a key for the allowed algorithms alone", () => {
-    expect(judge(rsa, new Set<Algorithm>(["RS256", "ES256"]))).toMatchObject({ algorithms: ["RS256"] })
-    expect(judge({ ...rsa, alg: "RS384" }, new Set<Algorithm>(["RS256"]))).toStrictEqual({
+    expect(readJwk(rsa, new Set<Algorithm>(["RS256", "ES256"]))).toMatchObject({ algorithms: ["RS256"] })
+    expect(readJwk({ ...rsa, alg: "RS384" }, new Set<Algorithm>(["RS256"]))).toStrictEqual({
       unusable: "for no allowed algorithm (kty, crv, alg)"
     })
   })
@@ -187,7 +175,7 @@ describe("judge", () => {
   it("takes a key without kid, and one whose kid is null", () => {
     const { kid: _, ...nameless } = ec
     for (const member of [nameless, { ...nameless, kid: null }]) {
-      expect(judge(member, all)).toStrictEqual({ jwk: nameless, keyId: undefined, algorithms: ["ES256"] })
+      expect(readJwk(member, all)).toStrictEqual({ jwk: nameless, keyId: undefined, algorithms: ["ES256"] })
     }
   })
 })

@@ -54,7 +54,7 @@ describe("reporter", () => {
       yield* keyIndex.reporter("jwks")([...problems, { key: "key 4", reason: "private material", logLevel: "Error" }])
       const duplicate = "key 3 is one of several ES256 keys with its kid"
       expect(logs.lines).toEqual([
-        `WARN Not all keys of jwks are in order: ${duplicate}; key 1 is not an object`,
+        `WARN Some keys of jwks are not usable or not unique: ${duplicate}; key 1 is not an object`,
         "ERROR The issuer publishes secret key material at jwks: " +
           `key 4 is private material; ${duplicate}; key 1 is not an object`
       ])
@@ -70,8 +70,8 @@ describe("reporter", () => {
       yield* keyIndex.reporter("jwks")(odd(21))
       const shown = odd(20).map(keyIndex.describe).join("; ")
       expect(logs.lines).toEqual([
-        `INFO Not all keys of jwks are in order: ${shown}`,
-        `INFO Not all keys of jwks are in order: ${shown}; 1 more`
+        `INFO Some keys of jwks are not usable or not unique: ${shown}`,
+        `INFO Some keys of jwks are not usable or not unique: ${shown}; 1 more`
       ])
     }).pipe(Effect.provide(logs.layer))
   })
@@ -94,7 +94,9 @@ describe("reporter", () => {
       yield* report([])
       yield* report([{ key: "key 1", reason: "not an object", logLevel: "Info" }])
       yield* report([])
-      expect(logs.lines).toEqual(["INFO Not all keys of https://as.example/jwks are in order: key 1 is not an object"])
+      expect(logs.lines).toEqual([
+        "INFO Some keys of https://as.example/jwks are not usable or not unique: key 1 is not an object"
+      ])
     }).pipe(Effect.provide(logs.layer))
   })
 })

@@ -98,7 +98,7 @@ describe("layer", () => {
     { given: { path: "/a?b" }, error: ["path", "/a?b", "must not have a query"] },
     { given: { issuer: "http://as.example" }, error: ["issuer", "http://as.example", notHttps] },
     { given: { keys: { jwksUri: "http://as.example/jwks" } }, error: ["jwksUri", "http://as.example/jwks", notHttps] },
-    { given: { algorithms: [] }, error: ["algorithms", "", "allows none"] },
+    { given: { algorithms: [] }, error: ["algorithms", "", "is empty"] },
     { given: { clockTolerance: "1 hour" }, error: ["clockTolerance", "1 hour", "is not a time of at most 5 minutes"] }
   ])("refuses $given when it is built", ({ error, given }) =>
     Effect.gen(function* () {

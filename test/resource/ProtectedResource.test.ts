@@ -104,7 +104,7 @@ describe("make", () => {
   )
 
   const notAScope = "is not a scope (printable ASCII, no space, quote, backslash)"
-  const notOurs = "is between client and authorization server, not ours to ask for"
+  const notOurs = "is between the client and the authorization server; a resource server must not ask for it"
   const notHttps = "must be https (http is for loopback hosts only)"
   it.effect.each<{ given: object; option: string; value: string; reason: string }>([
     { given: { baseUrl: "" }, option: "baseUrl", value: "", reason: "is empty" },
@@ -129,7 +129,7 @@ describe("make", () => {
       reason: "has an empty path segment"
     },
     { given: { path: "/a?b" }, option: "path", value: "/a?b", reason: "must not have a query" },
-    { given: { authorizationServers: [] }, option: "authorizationServers", value: "", reason: "names no issuer" },
+    { given: { authorizationServers: [] }, option: "authorizationServers", value: "", reason: "is empty" },
     {
       given: { authorizationServers: ["https://as.example", "http://as.example"] },
       option: "authorizationServers",

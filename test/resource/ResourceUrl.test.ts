@@ -60,13 +60,13 @@ describe("make", () => {
     ["/../mcp", "has a dot segment"],
     ["/a/.", "has a dot segment"],
     [".", "has a dot segment"],
-    ["/:id", "has a character that a path must not have here"],
-    ["/*", "has a character that a path must not have here"],
-    ["/a(b)", "has a character that a path must not have here"],
-    ["/%6dcp", "has a character that a path must not have here"],
-    ["/a b", "has a character that a path must not have here"],
-    ['/"', "has a character that a path must not have here"],
-    ["/mäcp", "has a character that a path must not have here"]
+    ["/:id", "has a character that is not allowed in this path"],
+    ["/*", "has a character that is not allowed in this path"],
+    ["/a(b)", "has a character that is not allowed in this path"],
+    ["/%6dcp", "has a character that is not allowed in this path"],
+    ["/a b", "has a character that is not allowed in this path"],
+    ['/"', "has a character that is not allowed in this path"],
+    ["/mäcp", "has a character that is not allowed in this path"]
   ])("refuses the path %j", (path, reason) => {
     expect(ResourceUrl.make({ baseUrl: host, path })).toEqual(
       Either.left(ConfigurationError.make("path", path, reason))
@@ -75,7 +75,7 @@ describe("make", () => {
 
   it.each([
     [`${host}/a//b`, "has an empty path segment"],
-    [`${host}/:tenant`, "has a character that a path must not have here"],
+    [`${host}/:tenant`, "has a character that is not allowed in this path"],
     [`${host}?x=1`, "must not have a query"]
   ])("refuses the base URL %s under the name the caller gives it", (baseUrl, reason) => {
     expect(ResourceUrl.make({ baseUrl, baseUrlOption: "resourceBaseUrl" })).toEqual(

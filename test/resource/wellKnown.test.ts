@@ -142,7 +142,7 @@ describe("ProtectedResource.layerMetadataRoute", () => {
       const error = yield* Effect.flip(serve(Layer.merge(routeFor(resourceAt("/mcp")), routeFor(other))))
       expect(error).toBeInstanceOf(ConfigurationError.ConfigurationError)
       expect(error.message).toMatch(
-        /^path "\/mcp\/?": two resources on one router share \/\.well-known\/oauth-protected-resource\/mcp\/?$/
+        /^path "\/mcp\/?": is the path of another resource on this router: both need \/\.well-known\/oauth-protected-resource\/mcp\/?$/
       )
     })
   )
@@ -192,7 +192,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
       expect(net.requests.map((request) => request.url)).toEqual([issuer + wellKnown, openId])
       const reason = `no metadata of "${issuer}" was found: ${issuer}${wellKnown} answered 500; ${openId} answered 500`
       expect(lines.map(({ level, message }) => [level, message])).toEqual([
-        ["ERROR", `A load failed, and nothing that was loaded before can be used: ${reason}`]
+        ["ERROR", `Loading failed, and there is no earlier value to use: ${reason}`]
       ])
     })
   )
@@ -242,7 +242,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
           ["DEBUG", "23h 59m 59s"]
         ].map(
           ([level, age]) =>
-            `${level} A refresh failed; what was loaded ${age} ago stays in use: no metadata of "${issuer}" was found: ` +
+            `${level} Refreshing failed; the value loaded ${age} ago stays in use: no metadata of "${issuer}" was found: ` +
             `${issuer}${wellKnown} cannot be reached; ${issuer}/.well-known/openid-configuration cannot be reached`
         )
       )
@@ -264,7 +264,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
       expect(yield* answer).toBe(before)
       yield* Effect.promise(() => vi.waitFor(() => expect(lines.length).toBe(1)))
       expect(lines[0]!.message).toBe(
-        `A refresh failed; what was loaded 10m ago stays in use: the metadata of "${issuer}" cannot be written`
+        `Refreshing failed; the value loaded 10m ago stays in use: the metadata of "${issuer}" cannot be written as JSON`
       )
       expect(yield* answer).toBe(before)
     })
@@ -302,7 +302,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
       const both = Layer.merge(forwardedFor(), forwardedFor({ authorizationServers: ["https://other.example"] }))
       const error = yield* Effect.flip(serve(both.pipe(Layer.provide(network(publishes()).layer))))
       expect(error).toEqual(
-        ConfigurationError.make("path", "/mcp/", `two resources on one router share ${wellKnown}/mcp/`)
+        ConfigurationError.make("path", "/mcp/", `is the path of another resource on this router: both need ${wellKnown}/mcp/`)
       )
     })
   )

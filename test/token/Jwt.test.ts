@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as jose from "jose"
 import { createHash } from "node:crypto"
-import { guardedKeys } from "../../src/issuer/catchDefects.ts"
+import { catchDefects } from "../../src/issuer/catchDefects.ts"
 import * as Jwt from "../../src/token/Jwt.ts"
 import * as KeySet from "../../src/issuer/KeySet.ts"
 import * as TokenError from "../../src/TokenError.ts"
@@ -269,7 +269,7 @@ describe("verify", () => {
 
     it.effect("may break in ways of its own, which is an outage and nobody's bad token", () =>
       Effect.gen(function* () {
-        const outage = new TokenError.VerificationUnavailable({ reason: "the key set broke", retryAfter: 30 })
+        const outage = new TokenError.VerificationUnavailable({ reason: "the key set failed unexpectedly", retryAfter: 30 })
         const throws = () => {
           throw new Error("on purpose")
         }
@@ -281,7 +281,7 @@ describe("verify", () => {
           expect(yield* Effect.flip(given(find))).toEqual(outage)
         }
         const find = () => keys(() => true)
-        const keySet = guardedKeys({ algorithms: new Set(["ES256"] as const), find, findNow: throws })
+        const keySet = catchDefects({ algorithms: new Set(["ES256"] as const), find, findNow: throws })
         const token = Redacted.value(yield* mint())
         expect((yield* Jwt.verifyWith(keySet, token, 5)).jwt.algorithm).toBe("ES256")
       })

@@ -87,11 +87,13 @@ describe("acceptedAudiences", () => {
     })
   )
 
+  const notOneChoice = "must have exactly one of besideResource, insteadOfResource, dangerouslyAcceptAnyAudience"
+
   it.effect.each<{ given: object; option: string; value: string; reason: string }>([
-    { given: {}, option: "", value: "", reason: "is not one choice" },
-    { given: { insteadOf: ["a"] }, option: "", value: "insteadOf", reason: "is not one choice" },
-    { given: { constructor: "a" }, option: "", value: "constructor", reason: "is not one choice" },
-    { given: { insteadOfResource: undefined }, option: "", value: "", reason: "is not one choice" },
+    { given: {}, option: "", value: "", reason: notOneChoice },
+    { given: { insteadOf: ["a"] }, option: "", value: "insteadOf", reason: notOneChoice },
+    { given: { constructor: "a" }, option: "", value: "constructor", reason: notOneChoice },
+    { given: { insteadOfResource: undefined }, option: "", value: "", reason: notOneChoice },
     { given: { besideResource: [] }, option: ".besideResource", value: "", reason: "is empty" },
     { given: { besideResource: ["a", ""] }, option: ".besideResource", value: "", reason: "is blank" },
     { given: { insteadOfResource: [] }, option: ".insteadOfResource", value: "", reason: "is empty" },
@@ -112,7 +114,7 @@ describe("acceptedAudiences", () => {
       given: { besideResource: ["a"], dangerouslyAcceptAnyAudience: "b" },
       option: "",
       value: "besideResource, dangerouslyAcceptAnyAudience",
-      reason: "is not one choice"
+      reason: notOneChoice
     }
   ])("refuses $given", ({ given, option, reason, value }) =>
     Effect.gen(function* () {

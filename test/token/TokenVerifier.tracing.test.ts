@@ -79,7 +79,7 @@ describe("a verification", () => {
       const asked: Array<string | undefined> = []
       yield* verify(tokens, asked).pipe(Effect.withTracer(recording(spans)))
       const told = (verdict: string, cache: "hit" | "miss", keyId = "es256") => ({
-        "oauth.verdict": verdict,
+        "oauth.decision": verdict,
         "oauth.issuer": issuer,
         "oauth.signature_cache": cache,
         "oauth.algorithm": "ES256",
@@ -93,12 +93,12 @@ describe("a verification", () => {
         told("AudienceMismatch", "miss"),
         told("KeyNotFound", "miss", "sha256:01ba4719"),
         {
-          "oauth.verdict": "AlgorithmNotAllowed",
+          "oauth.decision": "AlgorithmNotAllowed",
           "oauth.issuer": issuer,
           "oauth.signature_cache": "miss",
           "oauth.algorithm": "none"
         },
-        { "oauth.verdict": "TokenMalformed", "oauth.issuer": issuer, "oauth.signature_cache": "miss" }
+        { "oauth.decision": "TokenMalformed", "oauth.issuer": issuer, "oauth.signature_cache": "miss" }
       ])
       expect(asked).toEqual(Array(5).fill("TokenVerifier.verify"))
     })

@@ -554,7 +554,7 @@ describe("examples/observability", () => {
         .map((line) => line.trim())
       const told = (name: string) =>
         lines.filter((line) => line.startsWith(name)).map((line) => line.replace(/.* = /, ""))
-      expect(told("oauth.verdict")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
+      expect(told("oauth.decision")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
       expect(told("oauth.signature_cache")).toEqual(["miss", "miss", "hit", "miss"])
       expect(lines.filter((line) => line === "TokenVerifier.verify").length).toBe(4)
       expect(lines.filter((line) => line === "http.client GET").length).toBe(2)
@@ -563,8 +563,8 @@ describe("examples/observability", () => {
         "oauth_key_set_refreshes suppressed 1",
         "oauth_signature_cache_lookups hit 1",
         "oauth_signature_cache_lookups miss 3",
-        "oauth_token_verdicts SignatureInvalid 1",
-        "oauth_token_verdicts accepted 3"
+        "oauth_token_decisions SignatureInvalid 1",
+        "oauth_token_decisions accepted 3"
       ])
     })
   )
