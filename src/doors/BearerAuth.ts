@@ -20,7 +20,7 @@ import { AccessToken, withScopes } from "../token/AccessToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import * as adding from "./boundRoute.ts"
-import { isDone } from "../token/flatMapNow.ts"
+import { isSucceeded } from "../token/flatMapNow.ts"
 import { credentials, describe as describeCredentials } from "./request.ts"
 import { verdicts } from "../metrics.ts"
 import { outageOf } from "./outage.ts"
@@ -107,7 +107,7 @@ export const make = (
                 const accessToken =
                   scopeHierarchy === undefined ? verified : Object.freeze({ ...verified, scopeHierarchy })
                 const allowed = withScopes(accessToken, required)
-                if (!isDone(allowed))
+                if (!isSucceeded(allowed))
                   return Effect.catchAll(allowed, (error) => reject(error, request, Jwt.describe(token)))
                 verdicts.unsafeUpdate("accepted", [])
                 return Effect.zipRight(verdictLog.accepted(accessToken, request), allowed)
