@@ -52,6 +52,12 @@ export const names = (option: string, value: unknown): Read<readonly [string, ..
 export const boolean = (option: string, value: unknown): Read<boolean> =>
   typeof value === "boolean" ? Either.right(value) : wrong(option, value, "is not true or false")
 
+/** A copy of a list of functions. */
+export const functions = <F>(option: string, value: ReadonlyArray<F>): Read<ReadonlyArray<F>> =>
+  Array.isArray(value) && Array.from(value, (one: unknown) => typeof one === "function").every((is) => is)
+    ? Either.right(Array.from(value))
+    : wrong(option, value, "is not a list of functions")
+
 /** A number within bounds. */
 export const number = (option: string, value: unknown, { complaint, holds }: Bounds<number>): Read<number> =>
   typeof value === "number" && holds(value) ? Either.right(value) : wrong(option, value, complaint)

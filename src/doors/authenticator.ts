@@ -12,7 +12,7 @@ import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
 import { scopeList } from "../resource/scope.ts"
 import { type AccessToken, withScopes } from "../token/AccessToken.ts"
-import { isDone } from "../token/flatMapNow.ts"
+import { isSucceeded } from "../token/flatMapNow.ts"
 import * as Jwt from "../token/Jwt.ts"
 import { TokenVerifier } from "../token/TokenVerifier.ts"
 import { answers, type ScopeMissing, type TokenError, VerificationUnavailable } from "../TokenError.ts"
@@ -80,7 +80,7 @@ export const make = (
                 const accessToken =
                   scopeHierarchy === undefined ? verified : Object.freeze({ ...verified, scopeHierarchy })
                 const allowed = withScopes(accessToken, required)
-                if (!isDone(allowed))
+                if (!isSucceeded(allowed))
                   return Effect.catchAll(allowed, (error) => reject(error, request, Jwt.describe(token)))
                 decisions.unsafeUpdate("accepted", [])
                 return Effect.zipRight(decisionLog.accepted(accessToken, request), allowed)

@@ -5,76 +5,48 @@ import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { type Claimed, clientIdClaims } from "./claims.ts"
 import { scopeMissing } from "./scopeMissing.ts"
-import type { Claims, Jwt } from "./Jwt.ts"
-import { covers, type ScopeHierarchy } from "../resource/ScopeHierarchy.ts"
-import { ClaimInvalid, type ScopeMissing } from "../TokenError.ts"
+import { verifiedToken, type VerifiedToken } from "./verifiedToken.ts"
+import { covers } from "../resource/ScopeHierarchy.ts"
+import type { ClaimInvalid, ScopeMissing } from "../TokenError.ts"
+
+export type { VerifiedToken } from "./verifiedToken.ts"
 
 /**
  * The verified access token of the current request. A handler that reads it does not compile where nothing provides it.
  *
- * Never provide a value of it as a Layer under HTTP: a Layer's value would stand in for every request's.
+ * Never provide a value of it as a Layer under HTTP: each request would then get that value and not its own token.
  */
-export class AccessToken extends Context.Tag("effect-resource-server/AccessToken")<
-  AccessToken,
-  {
-    readonly claims: Claims
-    /** `iss`. A user is a pair of issuer and subject, never the subject alone. */
-    readonly issuer?: string | undefined
-    /** `sub`. For a token of the client credentials grant this may be the client itself. */
-    readonly subject?: string | undefined
-    /** `client_id`, else `azp`. */
-    readonly clientId?: string | undefined
-    /** The scopes as the issuer wrote them. What they imply is for `requireScopes` to know. */
-    readonly scopes: ReadonlySet<string>
-    /** What scopes imply at this resource. `BearerAuth` puts it here, so that every door and handler knows it. */
-    readonly scopeHierarchy?: ScopeHierarchy | undefined
-    /** `exp`, in seconds since 1970. */
-    readonly expiresAt?: number | undefined
-  }
->() {}
+export class AccessToken extends Context.Tag("effect-resource-server/AccessToken")<AccessToken, VerifiedToken>() {}
 
 /**
- * Reads a checked token as an `AccessToken`. Fails with `ClaimInvalid` if `iss`, `sub`, `client_id`, `azp` or `jti` is
- * there but no string.
+ * Reads what a token claims as an `AccessToken`. Fails with `ClaimInvalid` if `iss`, `sub`, `client_id`, `azp` or `jti` is there
+ * but is not a string. Not checked: anything else; that is for the checks before it.
  */
-export const fromJwt = ({ claims, scopes }: Jwt): Effect.Effect<AccessToken["Type"], ClaimInvalid> => {
-  // Read by name and not in a loop: this is on the way of every new token.
-  const { azp, client_id, exp, iss, jti, sub } = claims
-  if (!isText(iss)) return notText("iss")
-  if (!isText(sub)) return notText("sub")
-  if (!isText(client_id)) return notText("client_id")
-  if (!isText(azp)) return notText("azp")
-  if (!isText(jti)) return notText("jti")
-  const expiresAt = typeof exp === "number" ? exp : undefined
-  return Effect.succeed({ claims, issuer: iss, subject: sub, clientId: client_id ?? azp, scopes, expiresAt })
-}
+export const fromJwt = (jwt: Claimed): Effect.Effect<VerifiedToken, ClaimInvalid> => verifiedToken(jwt, clientIdClaims)
 
-const isText = (claim: unknown): claim is string | undefined => claim === undefined || typeof claim === "string"
-
-const notText = (claim: string) => new ClaimInvalid({ claim, reason: "is not a string" })
-
-/** The token itself if it has all of these scopes, or others that imply them. */
+/** Returns the token itself if it has all of these scopes, or others that imply them. */
 export const withScopes = (
-  token: AccessToken["Type"],
+  token: VerifiedToken,
   required: ReadonlyArray<string>
-): Effect.Effect<AccessToken["Type"], ScopeMissing> =>
+): Effect.Effect<VerifiedToken, ScopeMissing> =>
   covers(token.scopes, required, token.scopeHierarchy)
     ? Effect.succeed(token)
     : scopeMissing(token, required, token.scopeHierarchy)
 
 /**
- * The current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler behind
- * `BearerAuth` the failure becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
+ * Checks that the current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler
+ * behind `BearerAuth` the failure becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
  */
 export const requireScopes = (
   ...required: readonly [string, ...Array<string>]
-): Effect.Effect<AccessToken["Type"], ScopeMissing, AccessToken> =>
+): Effect.Effect<VerifiedToken, ScopeMissing, AccessToken> =>
   Effect.flatMap(AccessToken, (token) => withScopes(token, required))
 
 /**
- * Lets Layers whose handlers run inside a request read `AccessToken`: it passes the requirement on to the router, which
- * only `BearerAuth` meets. It provides no token itself; the request does.
+ * Lets Layers whose handlers run inside a request read `AccessToken`: it passes the requirement on to the router, and only
+ * `BearerAuth` satisfies it there. It provides no token itself; the request does.
  */
 export const layerRequest: Layer.Layer<
   AccessToken,

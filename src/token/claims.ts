@@ -1,16 +1,30 @@
-import type { Claims } from "./Jwt.ts"
+/** The claims of a token as its issuer wrote them. The object has no prototype: it has no names but those of the claims. */
+export type Claims = Readonly<Record<string, unknown>>
+
+/** What a token claims: what the checks read, whether a JWT or its issuer's answer says it. */
+export interface Claimed {
+  readonly claims: Claims
+  /** The scopes that the claims grant. `Jwt.scopes` is how they are read by default. */
+  readonly scopes: ReadonlySet<string>
+}
+
+/** Where scopes are read by default. */
+export const scopeClaims: ReadonlyArray<string> = ["scope", "scp"]
+
+/** Where the client id is read by default. */
+export const clientIdClaims: ReadonlyArray<string> = ["client_id", "azp"]
 
 /**
- * The scopes of a token: those of `scope`, or where that is missing or empty those of `scp`. Each is a space-separated string
- * or a list of strings.
+ * The scopes of the first of these claims that is not empty. A claim is a space-separated string or a list of strings.
  *
- * A claim of another type grants nothing, and nor does a member of a list that has a space in it: it is one name to its
- * issuer, and must not become two here.
+ * A claim of another type grants nothing. A member of a list that has a space in it grants nothing either: it is one name to
+ * its issuer, and must not become two here.
  */
-export const scopes = ({ scope, scp }: Claims): ReadonlySet<string> => {
-  const chosen = isEmpty(scope) ? scp : scope
-  if (typeof chosen === "string") return granted(chosen)
-  return granted(Array.isArray(chosen) ? chosen.filter(isOneName).join(" ") : "")
+export const scopesOf = (claims: Claims, names: ReadonlyArray<string>): ReadonlySet<string> => {
+  const name = names.find((one) => !isEmpty(claims[one]))
+  const chosen = name === undefined ? "" : claims[name]
+  if (typeof chosen === "string") return frozenSet(chosen)
+  return frozenSet(Array.isArray(chosen) ? chosen.filter(isOneName).join(" ") : "")
 }
 
 const isEmpty = (claim: unknown): boolean =>
@@ -21,15 +35,7 @@ const isEmpty = (claim: unknown): boolean =>
 
 const isOneName = (member: unknown): boolean => typeof member === "string" && !member.includes(" ")
 
-/** The scopes that were read last: an issuer's tokens have few lists of them. */
-let lastGranted: { readonly list: string; readonly scopes: ReadonlySet<string> } | undefined
-
-const granted = (list: string): ReadonlySet<string> => {
-  if (lastGranted?.list !== list) lastGranted = { list, scopes: frozenSet(list) }
-  return lastGranted.scopes
-}
-
-/** The names of a list, as a set that requests share: neither its methods nor new ones let one grant the next a scope. */
+/** The names of a list, as a set that requests share. Neither its methods nor new ones let a request change it for the next. */
 const frozenSet = (list: string): ReadonlySet<string> =>
   Object.freeze(Object.setPrototypeOf(new Set(list.split(" ").filter((name) => name !== "")), frozenMethods))
 

@@ -8,7 +8,7 @@ export const split = (
 ): { readonly header: string; readonly payload: string } | string => {
   if (token.length > maxLength) return `the token is longer than ${maxLength} characters`
   const first = token.indexOf(".")
-  // Without a first there is no second: it is looked for from the start then.
+  // Without a dot `first` is -1: the search then begins at 0 and finds none either.
   const second = token.indexOf(".", first + 1)
   if (second === -1) return "the token has not three segments"
   if (token.includes(".", second + 1)) return "the token has more than three segments"
@@ -23,8 +23,8 @@ export const split = (
 const threeSegments = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
 /**
- * Whether the unused last bits of this segment are zero (RFC 4648 section 3.5). jose forgives stray bits, as it does white
- * space and padding, and with them many spellings of one token.
+ * Whether the unused last bits of this segment are zero (RFC 4648 section 3.5). jose ignores these bits, white space and padding,
+ * so that one token has many spellings there.
  */
 const endsCanonically = (token: string, start: number, end: number): boolean => {
   const rest = (end - start) % 4

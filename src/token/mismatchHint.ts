@@ -1,7 +1,7 @@
 import { isLoopback } from "../resource/ResourceUrl.ts"
 
-/** Why two identifiers that should be equal are not, where it has a well-known cause. */
-export const hint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
+/** Why two identifiers that should be equal are not, if the cause is a well-known one. */
+export const mismatchHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
   for (const one of actual) {
     for (const other of expected) {
       const differences = differ(other, one)
@@ -11,10 +11,10 @@ export const hint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<stri
   return undefined
 }
 
-/** The cause of an audience mismatch. An audience that is no URL at all is what servers mint when no `resource` was sent. */
+/** The cause of an audience mismatch. Issuers write an audience that is not a URL when the client sent no `resource`. */
 export const audienceHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
   if (actual.length === 0) return `the token names no audience; ${notIndicated}`
-  const near = hint(expected, actual)
+  const near = mismatchHint(expected, actual)
   if (actual.some(isUrl) || !expected.some(isUrl)) return near
   return `a client id or name where a URL belongs; ${notIndicated}`
 }
@@ -24,7 +24,7 @@ const notIndicated =
 
 const isUrl = (text: string): boolean => URL.canParse(text)
 
-/** The parts in which two URLs of one host differ, or `undefined` if they share too little for a slip. */
+/** The parts in which two URLs of one host differ, or `undefined` if they differ by too much for a slip. */
 const differ = (expected: string, actual: string): ReadonlyArray<string> | undefined => {
   if (expected === actual || !URL.canParse(expected) || !URL.canParse(actual)) return undefined
   const one = new URL(expected)
@@ -38,7 +38,7 @@ const differ = (expected: string, actual: string): ReadonlyArray<string> | undef
     pathDifference(expected, actual, one.pathname, other.pathname),
     other.search + other.hash !== "" && "a query or fragment"
   ].filter((difference) => difference !== false)
-  // Equal once parsed: upper case in the host, a default port, an escape.
+  // The parsed URLs are equal. The texts differ by upper case in the host, a default port or an escape.
   return differences.length > 0 ? differences : ["spelling"]
 }
 

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as ConfigurationError from "../ConfigurationError.ts"
-import type { Claims } from "./Jwt.ts"
+import type { Claims } from "./claims.ts"
 import * as read from "../options.ts"
 import { printable, quoted } from "../printable.ts"
 
@@ -17,7 +17,7 @@ export type RequiredClaim =
 /** A required claim as it was read. */
 export interface Requirement {
   readonly name: string
-  /** Left out: any value will do. */
+  /** Left out: any value but null is accepted. */
   readonly values?: ReadonlyArray<unknown>
 }
 

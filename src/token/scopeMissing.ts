@@ -1,11 +1,11 @@
-import type { Claims } from "./Jwt.ts"
+import type { Claimed, Claims } from "./claims.ts"
 import { covers, type ScopeHierarchy } from "../resource/ScopeHierarchy.ts"
 import { ScopeMissing } from "../TokenError.ts"
 import { printable, printableClaims, quoted } from "../printable.ts"
 
 /** The error of a token that lacks some of these scopes. */
 export const scopeMissing = (
-  token: { readonly claims: Claims; readonly scopes: ReadonlySet<string> },
+  token: Claimed,
   required: ReadonlyArray<string>,
   hierarchy: ScopeHierarchy | undefined
 ): ScopeMissing => {
@@ -20,23 +20,23 @@ export const scopeMissing = (
 
 const found = new WeakMap<object, ScopeMissing>()
 
-/** What this very token was found to lack last, for a door that sees only the response which was made of the error. */
+/** The last error of this very token, for a door that sees only the response which was made of the error. */
 export const lastFoundOf = (token: object): ScopeMissing | undefined => found.get(token)
 
-/** What the log says of an error besides its message. Some doors send errors as values, and this is not for the client. */
+/** What the log says of an error besides its message. It is no field of the error, because some doors send errors to clients. */
 export const noteOf = (error: object): string | undefined => notes.get(error)
 
 const notes = new WeakMap<object, string>()
 
-/** Where else the token has names that are missing among its scopes: what an issuer says of the user and not of the client. */
+/** Which other claims of the token have the names of missing scopes: those claims are about the user and not about the client. */
 const elsewhere = (claims: Claims, missing: ReadonlyArray<string>): string | undefined => {
-  const found = Object.entries(places(claims)).flatMap(([place, values]) => {
+  const findings = Object.entries(places(claims)).flatMap(([place, values]) => {
     const names = missing.filter((name) => values.some((value) => holds(value, name)))
     return names.length === 0 ? [] : [`${quoted(names.map(printable))} in ${place}`]
   })
-  return found.length === 0
+  return findings.length === 0
     ? undefined
-    : `the token has ${found.join(" and ")}, which says what its user may do; it is not read as a scope`
+    : `the token has ${findings.join(" and ")}, which says what its user may do; it is not read as a scope`
 }
 
 /** The claims that issuers write permissions, roles and groups to, and what they hold. */
