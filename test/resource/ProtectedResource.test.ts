@@ -96,11 +96,13 @@ describe("make", () => {
     })
   )
 
-  it.effect.each(["localhost", "127.0.0.1", "[::1]"])("does not treat %s as another loopback host", (host) =>
-    Effect.gen(function* () {
-      const made = yield* ProtectedResource.make({ ...good, baseUrl: `http://${host}:3000`, path: undefined })
-      expect(made.audiences).toEqual([`http://${host}:3000`, `http://${host}:3000/`])
-    })
+  it.effect.each(["localhost", "127.0.0.1", "[::1]"])(
+    "accepts %s as a base URL, and no other loopback host as its audience",
+    (host) =>
+      Effect.gen(function* () {
+        const made = yield* ProtectedResource.make({ ...good, baseUrl: `http://${host}:3000`, path: undefined })
+        expect(made.audiences).toEqual([`http://${host}:3000`, `http://${host}:3000/`])
+      })
   )
 
   const notAScope = "is not a scope (printable ASCII, no space, quote, backslash)"
