@@ -110,7 +110,8 @@ const inSpan = (verdict: Verdict, token: Redacted.Redacted, issuer: string, reme
         accepted = accessToken
         return Effect.annotateCurrentSpan("oauth.decision", "accepted")
       },
-      onFailure: (error) => Effect.zipRight(Effect.annotateCurrentSpan("oauth.decision", error._tag), Effect.fail(error))
+      onFailure: (error) =>
+        Effect.zipRight(Effect.annotateCurrentSpan("oauth.decision", error._tag), Effect.fail(error))
     }).pipe(
       Effect.withSpan("TokenVerifier.verify", {
         captureStackTrace: false,
