@@ -6,7 +6,7 @@ import * as TokenError from "../src/TokenError.ts"
 
 type Tag = TokenError.TokenError["_tag"]
 
-/** One of each, total by the compiler, with the message that a log shows. */
+/** One error of each tag with its message in a log. The compiler proves that no tag is left out. */
 const messages: { readonly [T in Tag]: readonly [Extract<TokenError.TokenError, { _tag: T }>, string] } = {
   TokenMissing: [new TokenError.TokenMissing(), "the request carries no bearer token"],
   CredentialsMalformed: [new TokenError.CredentialsMalformed({ reason: "two headers" }), "two headers"],
@@ -70,7 +70,7 @@ describe("TokenError", () => {
     expect(error.message).toBe(message)
   })
 
-  it("says none where a token names nothing", () => {
+  it("says none where the token has no such claim", () => {
     expect(new TokenError.TypeMismatch({ expected: ["at+jwt"] }).message).toBe('expected typ "at+jwt", got none')
     expect(new TokenError.IssuerMismatch({ expected: "https://a" }).message).toBe(
       'expected issuer "https://a", got none'
@@ -84,13 +84,13 @@ describe("TokenError", () => {
     )
   })
 
-  it("says that no single key fits where too many do", () => {
+  it("says that no single key fits if too many do", () => {
     expect(new TokenError.KeyNotFound({ algorithm: "RS256", keyId: "k1", hint: "5 keys fit" }).message).toBe(
       "no single key of the issuer fits kid k1 and RS256: 5 keys fit"
     )
   })
 
-  it.each(rows)("$tag crosses a wire and comes back as itself", ({ error }) => {
+  it.each(rows)("$tag is the same error after it was encoded and decoded", ({ error }) => {
     const wire: unknown = JSON.parse(JSON.stringify(Schema.encodeSync(TokenError.TokenError)(error)))
     const back = Schema.decodeUnknownSync(TokenError.TokenError)(wire)
     expect(back).toEqual(error)
@@ -133,7 +133,7 @@ describe("answers", () => {
     expect({ status: answer.status, code: answer.code, logLevel: answer.logLevel }).toEqual({ status, code, logLevel })
   })
 
-  it("says on the wire, and to people, when", () => {
+  it("describes each error on the wire and in the documentation", () => {
     const texts = Object.entries(TokenError.answers).map(([tag, { description, when }]) => [tag, description, when])
     expect(texts).toEqual([
       ["TokenMissing", "The request carries no access token", "no `Authorization` header, or another scheme"],
@@ -176,7 +176,7 @@ describe("answers", () => {
     expect(TokenError.TokenError.members.map((member) => member._tag)).toEqual(Object.keys(messages))
   })
 
-  it("describes every error in RFC 6750's characters and without =", () => {
+  it("describes every error with the characters of RFC 6750 and without =", () => {
     for (const { description } of Object.values(TokenError.answers)) {
       expect(description).toMatch(/^[\x20-\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]+$/)
     }

@@ -1,5 +1,5 @@
 /**
- * Options that no compiler has seen: each of every public function and Layer, with values of every wrong type.
+ * Options that were not type-checked: each option of each public function and Layer, with values of every wrong type.
  */
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as Tool from "@effect/ai/Tool"
@@ -65,7 +65,7 @@ const members: ReadonlyArray<Wrong> = [
   [Array(1), "(undefined)"]
 ]
 
-/** What is no value of a kind of option. */
+/** The wrong values of each kind of option. */
 const not = {
   text: [...others, ...numbers, ...booleans, list, object],
   texts: [...others, ...numbers, ...booleans, text, object, set, ...members],
@@ -102,7 +102,7 @@ type Kind = keyof typeof not
 interface Subject {
   readonly name: string
   readonly good: object
-  /** Each option with what it is; an exclamation mark means that it cannot be left out. */
+  /** The kind of each option. An exclamation mark means that the option is required. */
   readonly options: Readonly<Record<string, Kind | `${Kind}!`>>
   readonly build: (options: never) => Effect.Effect<unknown, unknown>
 }
@@ -253,7 +253,7 @@ const failure = (build: Effect.Effect<unknown, unknown>) =>
   })
 
 describe.each(subjects)("$name", ({ build, good, options }) => {
-  it.effect("is built of good options, and of any that is undefined where it can be left out", () =>
+  it.effect("is built from good options, also if an optional one is undefined", () =>
     Effect.gen(function* () {
       yield* build(good as never)
       for (const [option, kind] of Object.entries(options)) {
@@ -262,7 +262,7 @@ describe.each(subjects)("$name", ({ build, good, options }) => {
     })
   )
 
-  it.effect.each(Object.entries(options))("refuses an %s that is not %s, by its name", ([option, kind]) =>
+  it.effect.each(Object.entries(options))("refuses %s that is not %s, and names it", ([option, kind]) =>
     Effect.gen(function* () {
       const wrong = [...not[kind.replace("!", "") as Kind], ...(kind.endsWith("!") ? [missing] : [])]
       for (const [value, shown] of wrong) {
@@ -273,12 +273,12 @@ describe.each(subjects)("$name", ({ build, good, options }) => {
     })
   )
 
-  it.effect("refuses what is no object of options", () =>
+  it.effect("refuses options that are not an object", () =>
     Effect.gen(function* () {
       const optional = Object.keys(good).length === 0
       for (const [value, shown] of optional ? not.record : [...not.record, missing]) {
         const error = yield* failure(build(value as never))
-        // A tag keeps what it is given until its Layer is built, and says it then of its scopes.
+        // A tag keeps its options until its Layer is built, and the error is then about its scopes.
         if (error.option !== "scopes") expect([error.option, error.reason]).toEqual(["options", "is not an object"])
         expect(["scopes", "options"]).toContain(error.option)
         if (error.option === "options") expect(error.value).toBe(shown)
@@ -344,7 +344,7 @@ describe("options with members", () => {
     Effect.map(failure(server(given)), (error) => expect([error.option, error.value]).toEqual([option, value]))
   )
 
-  it.effect("are not those of a list that is changed later", () =>
+  it.effect("are copied, so that a list may change later", () =>
     Effect.gen(function* () {
       const authorizationServers: [string] = [issuer]
       const { metadata } = yield* ProtectedResource.make({ baseUrl, authorizationServers })
@@ -377,7 +377,7 @@ describe("layerConfig", () => {
     }
   ]
 
-  it.effect.each(layers)("of $name refuses what is no Config, by its name", ({ good, layerConfig }) =>
+  it.effect.each(layers)("of $name refuses a value that is not a Config, and names it", ({ good, layerConfig }) =>
     Effect.gen(function* () {
       yield* built(layerConfig(good as never))
       for (const [value, shown] of [missing, ...others, ...numbers, ...booleans, text, list, set] as const) {
@@ -391,7 +391,7 @@ describe("layerConfig", () => {
     })
   )
 
-  it.effect("reads members of an option one by one, and the whole from one Config", () =>
+  it.effect("reads the members of an option from one Config each, or the option from one Config", () =>
     Effect.gen(function* () {
       const good = { baseUrl: Config.succeed(baseUrl), authorizationServers: Config.succeed([issuer] as const) }
       const nested = { ...good, scopeHierarchy: { admin: Config.succeed(["write"]) } }
@@ -432,7 +432,7 @@ describe("scopes of MCP operations", () => {
   )
 })
 
-describe("functions without an effect to fail with", () => {
+describe("functions that return no effect", () => {
   const unset = undefined as never
   const resource = { audiences: [baseUrl] } as const
   it.each<{ what: string; call: () => unknown; option: string; value: string }>([
@@ -534,11 +534,11 @@ describe("functions without an effect to fail with", () => {
       option: "options",
       value: "(null)"
     }
-  ])("throw the error: $what", ({ call, option, value }) => {
+  ])("throw the ConfigurationError: $what", ({ call, option, value }) => {
     expect(call).toThrow(expect.objectContaining({ _tag: "ConfigurationError", option, value }))
   })
 
-  it.effect("of which these return it: ScopeHierarchy.make, ResourceUrl.parse", () =>
+  it.effect("do not throw if they return an effect or an Either: ScopeHierarchy.make, ResourceUrl.parse", () =>
     Effect.gen(function* () {
       expect(yield* failure(ScopeHierarchy.make(unset))).toMatchObject({
         option: "scopeHierarchy",

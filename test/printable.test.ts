@@ -20,7 +20,7 @@ describe("printable", () => {
     expect(printable(text)).toBe(shown)
   })
 
-  it("cuts at 256 characters, escapes counted", () => {
+  it("cuts at 256 characters, including escapes", () => {
     expect(printable("a".repeat(256))).toBe("a".repeat(256))
     expect(printable("a".repeat(257))).toBe(`${"a".repeat(253)}...`)
     expect(printable("\n".repeat(100))).toHaveLength(256)
@@ -65,7 +65,7 @@ describe("printableClaims", () => {
 })
 
 describe("quoted", () => {
-  it("quotes each value, and says none of an empty list", () => {
+  it("quotes each value, and says none for an empty list", () => {
     expect(quoted(["a", "b"])).toBe('"a", "b"')
     expect(quoted([])).toBe("none")
   })

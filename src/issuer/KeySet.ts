@@ -120,8 +120,8 @@ export const layerLocal = (
 /**
  * A key set that is fetched from a `jwks_uri` through the `HttpClient` on first use, and kept.
  *
- * An answer may take 5 seconds and have 1 MiB, and redirects are not followed. Members that are not usable are skipped;
- * private and symmetric keys never are. A token that no key fits, or whose signature fails, causes another fetch, at most once
+ * An answer may take 5 seconds and have 1 MiB, and redirects are not followed. Members that are not usable are skipped,
+ * and so are private and symmetric keys. A token that no key fits, or whose signature fails, causes another fetch, at most once
  * per cooldown. Keys that the issuer removed are not used after the next successful fetch. After `freshFor` a token waits for
  * a fetch, 5 seconds at most, and the old keys are used only if it fails. After an answer without a usable key there are no
  * keys. On Cloudflare Workers nothing is fetched in the background: one token waits instead.

@@ -3,7 +3,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Option from "effect/Option"
 
 /**
- * The other URL that an answer came from, or `undefined` if it came from the URL that was asked, as far as the client tells.
+ * The other URL that an answer came from, or `undefined` if it came from the URL that was asked, as far as the client shows.
  *
  * The user's client may follow redirects in three ways: with Effect's `followRedirects`, which changes the request; with a
  * `fetch` that ignores `redirect`, whose `Response` has the URL; or with a dispatcher of undici, which keeps a history.

@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 
-/** The fiber of a load. It never fails: whoever started the load is told how it ended. */
+/** The fiber of a load. It never fails: the result of the load is handled inside it. */
 export type Running = Fiber.RuntimeFiber<void>
 
 /** Makes an effect interruptible again inside an uninterruptible region. */

@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { FetchFailure } from "./fetchJson.ts"
 import type { Running } from "./loading.ts"
 
-/** What a load brings: the value, and for how long its source says that it stays fresh. */
+/** The result of a load: the value, and the time for which its source says that it stays fresh. */
 export interface Loaded<A> {
   readonly value: A
   readonly maxAgeMillis: number | undefined
@@ -36,13 +36,13 @@ export interface Ended<A> {
 export interface Loads<A> {
   /** The load that requests can wait for, unless it is lost. */
   readonly running: (now: number) => Running | undefined
-  /** Starts a load in the same synchronous step, and tells how it ended. */
+  /** Starts a load in the same synchronous step, and runs `onEnd` when it has ended. */
   readonly start: (now: number, limit: Duration.Duration, onEnd: (ended: Ended<A>) => Effect.Effect<void>) => Running
   /** Whether this is the load that was started last, and it has not ended. */
   readonly isPending: (load: Running) => boolean
-  /** Takes note of the time, for a clock that was set back. Tells whether the running load is lost. */
+  /** Takes note of the time, for a clock that was set back. Returns whether the running load was lost. */
   readonly observe: (now: number) => boolean
-  /** Lets no request wait for the load that runs, because a later load has already brought a value. */
+  /** Forgets the running load, so that no request waits for it, because another load has already brought a value. */
   readonly forget: () => void
   /** How many loads have ended, without those that were interrupted. */
   readonly count: () => number

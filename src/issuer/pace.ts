@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 
-/** When a source may be asked again. Times are milliseconds since 1970. `kept` says whether an earlier answer is usable. */
+/** When a source may be asked again. Times are milliseconds since 1970. `kept` is whether an earlier answer is usable. */
 export interface Pace {
   readonly mayAsk: (now: number, kept: boolean) => boolean
   /** The time from which on `mayAsk` is true. */

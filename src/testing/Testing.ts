@@ -1,6 +1,6 @@
 /**
- * A fake authorization server for the tests of a protected app: real keys and real signatures, under `TestClock` and
- * without a network.
+ * A fake authorization server for the tests of a protected app. Its keys and signatures are real; it uses `TestClock` and no
+ * network.
  *
  * ```ts
  * import * as HttpClient from "@effect/platform/HttpClient"
@@ -23,7 +23,7 @@
  *     const issuer = yield* Testing.issuer({
  *       issuer: "https://as.example",
  *       resource: "https://api.example/mcp",
- *       // AuthKit writes no type to its tokens.
+ *       // AuthKit writes no typ in its tokens.
  *       header: { typ: undefined }
  *     })
  *     yield* Layer.build(HttpLayerRouter.serve(App).pipe(Layer.provide(issuer.layer)))
@@ -48,10 +48,10 @@ import { type Answer, type Network, network } from "./network.ts"
 
 export { type Answer, type Network, network } from "./network.ts"
 
-/** An access token, as clients hold it. */
+/** An access token in its compact form. */
 export type Token = Redacted.Redacted
 
-/** A key pair with the public JWK as an issuer publishes it. */
+/** A key pair, with the public JWK that an issuer publishes. */
 export interface Key {
   readonly algorithm: string
   readonly keyId: string
@@ -59,7 +59,7 @@ export interface Key {
   readonly jwk: jose.JWK
 }
 
-/** A new key pair. `keyId` is by default the algorithm's name in lower case. */
+/** Generates a key pair. The default of `keyId` is the name of the algorithm in lower case. */
 export const generateKey = (algorithm: string, keyId = algorithm.toLowerCase()): Effect.Effect<Key> =>
   Effect.promise(async () => {
     const { privateKey, publicKey } = await jose.generateKeyPair(algorithm, { extractable: true })
@@ -67,7 +67,7 @@ export const generateKey = (algorithm: string, keyId = algorithm.toLowerCase()):
     return { algorithm, keyId, privateKey, jwk }
   })
 
-/** Signs any header text and payload bytes as they are, so that what no JWT library would write can be tried. */
+/** Signs a header and a payload without changes, for tokens that no JWT library would write. */
 export const sign = (key: Key, header: string, payload: string | Uint8Array): Effect.Effect<string> => {
   const input = `${encode(header)}.${encode(payload)}`
   return Effect.map(
@@ -88,24 +88,24 @@ const signatureParameters = (algorithm: string) => {
   return { name: "Ed25519" }
 }
 
-/** What an issuer is. */
+/** The options of a fake issuer. */
 export interface Options {
-  /** The resource whose tokens are good: their `aud`. */
+  /** The resource that good tokens are for, which is their `aud`. */
   readonly resource: string
   /** The issuer. Default: `https://as.example`. */
   readonly issuer?: string | undefined
-  /** What it signs with. Default: RS256, which AuthKit signs with. */
+  /** The algorithm of its key. Default: RS256, which AuthKit uses. */
   readonly algorithm?: string | undefined
-  /** Claims of every token, over those that a good token has anyway; for example `{ scope: "notes:read" }`. */
+  /** Claims of every token, in addition to the default ones or instead of them, for example `{ scope: "notes:read" }`. */
   readonly claims?: Claims | undefined
-  /** Header members of every token, over those that a good token has anyway; `{ typ: undefined }` is what AuthKit writes. */
+  /** Header members of every token, as `claims`. AuthKit writes `{ typ: undefined }`. Default: `{ typ: "at+jwt" }`. */
   readonly header?: Header | undefined
 }
 
 type Claims = Readonly<Record<string, unknown>>
 type Header = Readonly<Record<string, unknown>>
 
-/** What differs from one good token. A member of `undefined` is left out. */
+/** How a token differs from a good one. A member that is `undefined` is left out. */
 export interface Overrides {
   readonly key?: Key | undefined
   readonly header?: Header | undefined
@@ -116,19 +116,19 @@ export interface Overrides {
 export interface Issuer {
   readonly issuer: string
   readonly key: Key
-  /** Its network: what it answers can be changed, and what it was asked can be read. */
+  /** Its network. A test can change the answers and read the requests. */
   readonly network: Network
-  /** The network as the `HttpClient` of the app under test. */
+  /** The `HttpClient` of the app under test, which uses this network. */
   readonly layer: Layer.Layer<HttpClient.HttpClient>
-  /** A good token for the resource, valid for five minutes from the test's clock on, but for the overrides. */
+  /** Mints a good token for the resource, changed by the overrides. It is valid for five minutes of the test clock. */
   readonly mint: (overrides?: Overrides) => Effect.Effect<Token>
-  /** Tokens that must be refused, by what is wrong with each: 401, all of them. */
+  /** Tokens that must be rejected with 401, each for another reason. */
   readonly forge: { readonly [Name in Attack]: Effect.Effect<Token> }
 }
 
 /**
- * Starts a fake authorization server with a new key. Its metadata and its key set are served to `ResourceServer.layer` and
- * `AuthKit.layer` by `layer`, and nothing else is.
+ * Starts a fake authorization server with a new key. Its `layer` serves its metadata and its key set, which are enough for
+ * `ResourceServer.layer` and `AuthKit.layer`, and answers 404 to all other requests.
  */
 export const issuer = (options: Options): Effect.Effect<Issuer> =>
   Effect.gen(function* () {
@@ -165,7 +165,7 @@ const mintWith =
 
 const now = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
-/** What is wrong with a forged token. */
+/** Why a forged token must be rejected. */
 export type Attack =
   | "unsigned"
   | "hmacWithPublicKey"
@@ -180,27 +180,27 @@ export type Attack =
 
 const forgeries = (mint: Issuer["mint"], key: Key, header: Header, good: Claims): Issuer["forge"] => {
   const { issuer, resource } = { issuer: String(good["iss"]), resource: String(good["aud"]) }
-  const evil = generateKey(key.algorithm, key.keyId)
+  const foreign = generateKey(key.algorithm, key.keyId)
   return {
-    // RFC 7519 section 6: no signature at all, and a header that says that is as it should be.
+    // RFC 7519 section 6: the token has no signature, and its header says `none`.
     unsigned: rewritten(mint(), ({ payload }) => `${encode(JSON.stringify({ ...header, alg: "none" }))}.${payload}.`),
-    // RFC 8725 section 2.1: what everyone knows, the public key, taken for a shared secret.
+    // RFC 8725 section 2.1: the public key, which everyone knows, is used as a shared secret.
     hmacWithPublicKey: hmacWithPublicKey(mint({ header: { alg: "HS256" } }), key),
-    // The issuer's `kid`, the attacker's key.
-    anotherKey: Effect.flatMap(evil, (key) => mint({ key })),
-    // RFC 8725 section 3.10: the token brings the key along that it wants to be verified with.
-    embeddedKey: Effect.flatMap(evil, (key) => mint({ key, header: { jwk: key.jwk } })),
-    // Another subject under the signature of the first.
+    // The token has the `kid` of the issuer's key and is signed by another key.
+    anotherKey: Effect.flatMap(foreign, (key) => mint({ key })),
+    // RFC 8725 section 3.10: the header has a public key, and the token is signed by that key.
+    embeddedKey: Effect.flatMap(foreign, (key) => mint({ key, header: { jwk: key.jwk } })),
+    // The payload is replaced by one with another subject; the signature is not.
     tampered: Effect.flatMap(mint({ claims: { sub: "admin" } }), (other) =>
       rewritten(mint(), ({ header, signature }) => `${header}.${segments(other).payload}.${signature}`)
     ),
     expired: Effect.flatMap(now, (now) => mint({ claims: { iat: now - 7200, exp: now - 3600 } })),
     notYetValid: Effect.flatMap(now, (now) => mint({ claims: { nbf: now + 3600, exp: now + 7200 } })),
-    // RFC 8707: minted by the same issuer, for somebody else.
+    // RFC 8707: the same issuer minted the token for another resource.
     otherAudience: mint({ claims: { aud: `${resource}-of-another` } }),
     otherIssuer: mint({ claims: { iss: `${issuer}.attacker.example` } }),
-    // RFC 9068 section 5: an ID token of the same user, which is for the client to read. An issuer that writes no type to its
-    // access tokens writes none to its ID tokens.
+    // RFC 9068 section 5: an ID token of the same user is for the client. An issuer that writes no `typ` in access tokens writes
+    // none in ID tokens.
     idToken: mint({
       header: { typ: header["typ"] === undefined ? undefined : "JWT" },
       claims: { aud: "client-1", client_id: undefined, nonce: "nonce-1" }
@@ -216,7 +216,7 @@ const segments = (token: Token) => {
 const rewritten = (token: Effect.Effect<Token>, rewrite: (parts: ReturnType<typeof segments>) => string) =>
   Effect.map(token, (token) => Redacted.make(rewrite(segments(token))))
 
-/** The PEM of the public key as the secret: what a library that takes either has been given. */
+/** Signs with the PEM of the public key as the secret, which is what a vulnerable library verifies with. */
 const hmacWithPublicKey = (token: Effect.Effect<Token>, { algorithm, jwk }: Key): Effect.Effect<Token> =>
   Effect.flatMap(token, (token) =>
     Effect.promise(async () => {
@@ -230,12 +230,12 @@ const hmacWithPublicKey = (token: Effect.Effect<Token>, { algorithm, jwk }: Key)
     })
   )
 
-/** The headers of a request that carries a token. */
+/** The headers of a request with a token. */
 export const bearer = (token: Token): { readonly authorization: string } => ({
   authorization: `Bearer ${Redacted.value(token)}`
 })
 
-/** The answers of an issuer in good order: RFC 8414 metadata, and its key set, which AuthKit has below `/oauth2`. */
+/** The answers of an issuer that works: its RFC 8414 metadata, and its key set, also below `/oauth2` as AuthKit has it. */
 export const publishes =
   (issuer: string, ...keys: ReadonlyArray<Key>): Answer =>
   (url) => {

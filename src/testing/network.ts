@@ -4,17 +4,17 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
-/** What a fake network answers to a GET of a URL: `hang` never answers, `refuse` is a closed port. */
+/** The answer of a fake network to a GET of a URL. `hang` never answers, and `refuse` is a closed port. */
 export type Answer = (url: string) => Response | Promise<Response> | "hang" | "refuse"
 
-/** A network whose answers the test changes, and that remembers what was asked of it. */
+/** A fake network. A test can change its answers and read the requests that were made. */
 export interface Network {
   answer: Answer
   readonly requests: Array<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>
   readonly layer: Layer.Layer<HttpClient.HttpClient>
 }
 
-/** A network that is nothing but these answers. */
+/** Makes a fake network with these answers. */
 export const network = (answer: Answer): Network => {
   const self: Network = {
     answer,

@@ -1,5 +1,5 @@
 /**
- * This library and its peers, each set up to check the same: signature, algorithm, issuer, audience and lifetime.
+ * This library and others, each configured for the same checks: signature, algorithm, issuer, audience and lifetime.
  */
 import { JwtVerifier } from "aws-jwt-verify"
 import { KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
@@ -16,7 +16,7 @@ import { issuer, type Key, mint, resource } from "../support/issuer.ts"
 
 export type Algorithm = "RS256" | "ES256" | "EdDSA"
 
-/** Distinct good tokens of one key, flat strings. */
+/** Distinct good tokens of one key. */
 export const tokens = (key: Key, count: number): Promise<ReadonlyArray<string>> =>
   Effect.runPromise(
     Effect.forEach(
@@ -30,7 +30,7 @@ export const tokens = (key: Key, count: number): Promise<ReadonlyArray<string>> 
     )
   )
 
-/** The verifier as an application gets it: `TokenVerifier` from its Layer, all checks on. */
+/** The verifier that an application gets: `TokenVerifier` from its Layer, with all checks. */
 export const verifier = (
   jwks: KeySet.JsonWebKeySet,
   algorithm: Algorithm,
@@ -52,7 +52,7 @@ export const verifier = (
     Effect.runPromise
   )
 
-/** All of these tokens, one after the other in one fiber, as requests of one server are. */
+/** Verifies all of these tokens, one after the other in one fiber. */
 export const verifyAll = (
   { verify }: TokenVerifier.TokenVerifier["Type"],
   batch: ReadonlyArray<Redacted.Redacted>
@@ -63,7 +63,7 @@ export const verifyAll = (
   )
 }
 
-/** The same for a contender: what a fiber itself costs is no library's, and who calls one from Effect pays it too. */
+/** Does the same with another library. It runs in a fiber too, because a caller that uses Effect also pays for that. */
 export const callAll = (verify: (token: string) => unknown, batch: ReadonlyArray<string>): Promise<void> => {
   let next = 0
   return Effect.runPromise(
@@ -75,7 +75,7 @@ export const callAll = (verify: (token: string) => unknown, batch: ReadonlyArray
   )
 }
 
-/** The floor: the signature check itself, and two `JSON.parse`. */
+/** The least that a verification can cost: the signature check and two `JSON.parse`. */
 export const bare = ({ algorithm, jwk }: Key) => {
   const key = createPublicKey({ key: { ...jwk }, format: "jwk" })
   const input = algorithm === "ES256" ? { key, dsaEncoding: "ieee-p1363" as const } : key
@@ -114,7 +114,7 @@ export const awsJwtVerify = (key: Key) => {
   return (token: string) => aws.verifySync(token)
 }
 
-/** jsonwebtoken does not know EdDSA. */
+/** jsonwebtoken does not support EdDSA. */
 export const jsonWebToken = (key: Key) => {
   const publicKey = keyObject(key.jwk)
   return (token: string) =>

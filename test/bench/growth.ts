@@ -1,5 +1,5 @@
 /**
- * Memory after many distinct tokens: what the cache may hold, and not more.
+ * Memory after many distinct tokens, which must not grow by more than the cache may hold.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -11,7 +11,7 @@ import type { Figure } from "./report.ts"
 
 const bound = 4 * 2 ** 20
 
-/** Signs as fast as it goes: a million tokens are to be had within a minute or two. */
+/** Signs with `node:crypto`, which makes a million tokens in a minute or two. */
 const minter = (privateKey: KeyObject, keyId: string) => {
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
   const header = encode({ alg: "EdDSA", typ: "at+jwt", kid: keyId })

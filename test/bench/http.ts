@@ -1,5 +1,5 @@
 /**
- * A protected route beside the same route open, on a real server in processes of its own.
+ * A protected route, compared with the same route open, on a real server in separate processes.
  */
 import autocannon from "autocannon"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ export const overHttp = async (): Promise<ReadonlyArray<Figure>> => {
   const claims = { exp: Math.floor(Date.now() / 1000) + 3600 }
   const token = Redacted.value(await Effect.runPromise(mint({ key, claims })))
   const taken = { open: [] as Array<number>, protected: [] as Array<number> }
-  // What a process compiles, and where its memory lies, moves the ratio by more than a round does.
+  // The ratio differs more between processes than between rounds, because of compilation and memory layout.
   for (let index = 0; index < processes; index++) {
     await withServer(JSON.stringify(key.jwk), async (origin) => {
       const throughput = (path: string, seconds: number) => drive(`${origin}/${path}`, token, seconds)
@@ -54,7 +54,7 @@ const withServer = async (jwk: string, use: (origin: string) => Promise<void>): 
   }
 }
 
-/** Requests answered per second. */
+/** The number of requests that are answered per second. */
 const drive = async (url: string, token: string, seconds: number): Promise<number> => {
   const headers = { authorization: `Bearer ${token}` }
   const { duration, errors, non2xx, requests } = await autocannon({ url, connections: 16, duration: seconds, headers })

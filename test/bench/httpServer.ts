@@ -1,5 +1,5 @@
 /**
- * The server that `http.ts` drives: one handler, open and protected. Sends its address to its parent.
+ * The server of `http.ts`: one handler, open and protected. It sends its address to the parent process.
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"

@@ -1,19 +1,18 @@
 /**
- * Interleaved rounds: contenders take turns, so that what the machine does meanwhile strikes them all alike, and in
- * another order each time, so that none always runs in what the same other left behind; what is reported is the median of
- * each round's ratios.
+ * Measures in interleaved rounds. All contenders run in each round, so that other load on the machine affects them equally. Their
+ * order changes, so that none always runs after the same other one. The result is the median of the ratios of all rounds.
  */
 
-/** One way to do a round's work; resolves when it is done. */
+/** One way to do the work of a round. The promise resolves when the work is done. */
 export type Contender = (round: number) => void | Promise<void>
 
-/** What a contender took, per operation: microseconds of wall time and of processor time, a number for each round. */
+/** The microseconds of wall time and of processor time per operation of a contender, one number for each round. */
 export interface Taken {
   readonly wall: ReadonlyArray<number>
   readonly cpu: ReadonlyArray<number>
 }
 
-/** Runs every contender in every round. The first rounds are for warming up and do not count. */
+/** Runs every contender in every round. The first rounds are a warm-up and do not count. */
 export const interleave = async <Name extends string>(
   contenders: Readonly<Record<Name, Contender>>,
   { operations, rounds, warmUp = 3 }: { readonly operations: number; readonly rounds: number; readonly warmUp?: number }
@@ -25,7 +24,7 @@ export const interleave = async <Name extends string>(
   >
   for (let round = 0; round < rounds + warmUp; round++) {
     for (const name of shuffled(names)) {
-      // Nobody collects what another left.
+      // Otherwise a contender would collect the garbage of the one before.
       globalThis.gc?.({ type: "minor", execution: "sync" })
       const cpu = process.cpuUsage()
       const start = process.hrtime.bigint()
@@ -52,7 +51,7 @@ const quantile = (values: ReadonlyArray<number>, at: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? Number.NaN
 }
 
-/** The rounds' ratios of two contenders: the median, and the middle half. */
+/** The ratios of two contenders in all rounds: the median, and the bounds of the middle half. */
 export interface Ratio {
   readonly median: number
   readonly low: number

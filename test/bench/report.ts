@@ -4,13 +4,13 @@ import type { Ratio } from "./measure.ts"
 export interface Figure {
   readonly what: string
   readonly ratio: Ratio
-  /** The most that the ratio may be; or with `atLeast` the least. Without one the line only tells. */
+  /** The highest ratio that is allowed, or with `atLeast` the lowest. Without a target the ratio is only printed. */
   readonly target?: number
   readonly atLeast?: true
   readonly note?: string
 }
 
-/** Prints a section, and says how many targets it missed. */
+/** Prints a section, and returns how many targets were missed. */
 export const print = (section: string, figures: ReadonlyArray<Figure>): number => {
   console.log(`\n${section}`)
   const missed = figures.filter(({ atLeast, ratio, target }) =>
@@ -20,9 +20,9 @@ export const print = (section: string, figures: ReadonlyArray<Figure>): number =
     const { atLeast, note = "", ratio, target, what } = figure
     const spread = `(${ratio.low.toFixed(3)} .. ${ratio.high.toFixed(3)})`
     const goal = target === undefined ? "" : `${atLeast ? "at least" : "at most"} ${target}`
-    const verdict = target === undefined ? "" : missed.includes(figure) ? "MISSED" : "met"
+    const result = target === undefined ? "" : missed.includes(figure) ? "MISSED" : "met"
     console.log(
-      `  ${what.padEnd(52)} ${ratio.median.toFixed(3).padStart(7)} ${spread.padEnd(19)} ${goal.padEnd(14)} ${verdict.padEnd(7)} ${note}`.trimEnd()
+      `  ${what.padEnd(52)} ${ratio.median.toFixed(3).padStart(7)} ${spread.padEnd(19)} ${goal.padEnd(14)} ${result.padEnd(7)} ${note}`.trimEnd()
     )
   }
   return missed.length

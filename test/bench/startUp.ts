@@ -1,5 +1,5 @@
 /**
- * Importing the package, beside importing what it needs of Effect.
+ * Importing the package, compared with importing only what it needs of Effect.
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
@@ -10,7 +10,7 @@ import type { Figure } from "./report.ts"
 const rounds = 9
 const dist = fileURLToPath(new URL("../../dist/", import.meta.url))
 
-/** What the built package imports from elsewhere, but for the doors with peers of their own. */
+/** What the built package imports from other packages, without the doors that need peers of their own. */
 const needed = (): ReadonlyArray<string> => {
   const files = readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"))
   const core = files.filter((name) => !/BearerAuth(Mcp|Rpc)/.test(name))
@@ -35,7 +35,7 @@ const imported = (specifiers: ReadonlyArray<string>) => {
 }
 
 export const startUp = async (): Promise<ReadonlyArray<Figure>> => {
-  if (!existsSync(`${dist}index.js`)) throw new Error("npm run build comes first")
+  if (!existsSync(`${dist}index.js`)) throw new Error("run npm run build first")
   const peers = needed()
   const taken = {
     ours: [] as Array<number>,

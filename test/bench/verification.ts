@@ -1,5 +1,5 @@
 /**
- * Good tokens: each for the first time, the same one again, and with many keys.
+ * Good tokens: distinct ones, the same one again, and with many keys.
  */
 import type { TokenVerifier } from "effect-resource-server"
 import * as Effect from "effect/Effect"
@@ -33,7 +33,7 @@ const one = (all: ReadonlyArray<string>, verify: (token: string) => unknown) => 
 
 const micros = (taken: ReadonlyArray<number>) => `${median(taken).toFixed(1)} us`
 
-/** Tokens that were never seen before, one after the other and 64 at once. */
+/** Distinct tokens, one after the other and 64 at once. */
 export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
   const figures: Array<Figure> = []
   const [operations, rounds] = [800, 31]
@@ -115,10 +115,10 @@ export const distinct = async (): Promise<ReadonlyArray<Figure>> => {
   return figures
 }
 
-/** The same token again, inside one fiber as a server runs it. */
+/** The same token again and again, in one fiber as in a server. */
 export const same = async (): Promise<ReadonlyArray<Figure>> => {
   const figures: Array<Figure> = []
-  // Enough for a round to collect what it leaves itself.
+  // Enough operations for a round to include its own garbage collection.
   const [operations, rounds] = [50_000, 31]
   for (const algorithm of algorithms) {
     const key = await generateKey(algorithm)
@@ -169,7 +169,7 @@ const verifyAgain = ({ verify }: Verifier, token: Redacted.Redacted, operations:
   )
 }
 
-/** One token's cost among 1 key, and among 1,000; and in a process with 100 resources. */
+/** The cost of a token with 1 key and with up to 1,000, and in a process with 100 resources. */
 export const manyKeys = async (): Promise<ReadonlyArray<Figure>> => {
   const [operations, rounds] = [300, 15]
   const key = await generateKey("ES256", "the-one")

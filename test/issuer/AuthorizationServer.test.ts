@@ -24,7 +24,7 @@ describe("metadataUrls", () => {
     ["https://as.example/", "https://as.example", ""],
     ["http://localhost:8080/realms/one", "http://localhost:8080", "/realms/one"]
   ] as const) {
-    it(`are RFC 8414's, then those of OpenID Connect, for ${spelling}`, () => {
+    it(`are that of RFC 8414, then those of OpenID Connect, for ${spelling}`, () => {
       expect(AuthorizationServer.metadataUrls(spelling)).toStrictEqual([
         `${origin}/.well-known/oauth-authorization-server${path}`,
         `${origin}${path}/.well-known/openid-configuration`,
@@ -48,7 +48,7 @@ describe("discover", () => {
   const notFound = (...told: ReadonlyArray<string>) => Either.left({ reason: reasonOf(...told) })
 
   for (const [count, place] of [oauth, appended, inserted].entries()) {
-    it.effect(`finds metadata at ${place}, after the places before it`, () =>
+    it.effect(`finds metadata at ${place}, after the URLs before it`, () =>
       Effect.gen(function* () {
         const net = issuer.network((url) => (url === place ? issuer.json(metadata) : status(404)))
         expect(yield* discover(net)).toMatchObject(found)
@@ -63,7 +63,7 @@ describe("discover", () => {
       (code) => [`${code}`, () => status(code), `answered ${code}`] as const
     ),
     ["a redirect", () => status(302, { location: "https://evil.example/" }), "answered 302 (to evil.example)"],
-    ["nothing, for it cannot be reached", () => "refuse", "cannot be reached"],
+    ["nothing, because it cannot be reached", () => "refuse", "cannot be reached"],
     ["HTML", () => new Response("<!doctype html>"), noMetadata("text/plain;charset=UTF-8")],
     ["nothing with 200", () => new Response(""), noMetadata("text/plain;charset=UTF-8")],
     ["an array", () => issuer.json([metadata]), noMetadata("application/json")],
@@ -84,7 +84,7 @@ describe("discover", () => {
     ]
   ]
   for (const [what, answer, told] of others) {
-    it.effect(`asks the next place when one answers ${what}`, () =>
+    it.effect(`asks the next URL when one answers ${what}`, () =>
       Effect.gen(function* () {
         const net = issuer.network((url) => (url === appended ? issuer.json(metadata) : answer(url)))
         expect(yield* discover(net)).toMatchObject(found)
@@ -92,7 +92,7 @@ describe("discover", () => {
       })
     )
 
-    it.effect(`tells of all places when each answers ${what}`, () =>
+    it.effect(`fails with the reasons of all URLs when each answers ${what}`, () =>
       Effect.gen(function* () {
         const net = issuer.network(answer)
         expect(yield* discover(net)).toEqual(notFound(`${oauth} ${told}`, `${appended} ${told}`, `${inserted} ${told}`))
@@ -101,7 +101,7 @@ describe("discover", () => {
     )
   }
 
-  it.effect("tells what each place answered, in their order, and the longest Retry-After", () =>
+  it.effect("fails with the reason of each URL, in their order, and the longest Retry-After", () =>
     Effect.gen(function* () {
       const answers: Record<string, () => Response> = {
         [oauth]: () => status(429, { "retry-after": "7" }),
@@ -118,7 +118,7 @@ describe("discover", () => {
     })
   )
 
-  it.effect("tells little, whatever is answered and however long the issuer is", () =>
+  it.effect("fails with a short reason, whatever is answered and however long the issuer is", () =>
     Effect.gen(function* () {
       const long = `${tenant}/${"x".repeat(10_000)}`
       const net = issuer.network(() => issuer.json({ issuer: `\n${"y".repeat(10_000)}` }))
@@ -128,8 +128,8 @@ describe("discover", () => {
     })
   )
 
-  describe("gives each place a share of 5 seconds", () => {
-    /** Starts a discovery, and tells what has been asked and found after each step of the clock. */
+  describe("gives each URL a share of 5 seconds", () => {
+    /** Starts a discovery, and gives what was asked and found after each step of the clock. */
     const after = (net: issuer.Network, ...steps: ReadonlyArray<Duration.DurationInput>) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.fork(discover(net))
@@ -148,7 +148,7 @@ describe("discover", () => {
         ["1600 millis", "1700 millis", "100 millis"]
       ]
     ] as const) {
-      it.effect(`so that ${hanging.length} that hang leave time for the next`, () =>
+      it.effect(`so that after ${hanging.length} that hang there is time for the next`, () =>
         Effect.gen(function* () {
           const net = issuer.network((url) => (hanging.some((one) => one === url) ? "hang" : issuer.json(metadata)))
           const { asked, result } = yield* after(net, ...steps)
@@ -158,7 +158,7 @@ describe("discover", () => {
       )
     }
 
-    it.effect("and lets go of those that hang once one has answered", () =>
+    it.effect("and interrupts those that hang when one has answered", () =>
       Effect.gen(function* () {
         let open = 0
         const client = HttpClient.make((request) =>
@@ -181,7 +181,7 @@ describe("discover", () => {
       })
     )
 
-    it.effect("and takes a slow answer all the same", () =>
+    it.effect("and accepts a slow answer", () =>
       Effect.gen(function* () {
         let release = (_: Response) => {}
         const slow = new Promise<Response>((resolve) => (release = resolve))
@@ -194,18 +194,18 @@ describe("discover", () => {
       })
     )
 
-    it.effect("and no more in all", () =>
+    it.effect("and all of them no more than 5 seconds", () =>
       Effect.gen(function* () {
         const net = issuer.network((url) => (url === appended ? status(404) : "hang"))
         const late = "did not answer within 5s"
         const { asked, result } = yield* after(net, "1600 millis", "100 millis", "3300 millis")
-        // The third is asked as soon as the second has failed.
+        // The third URL is asked as soon as the second has failed.
         expect(asked).toEqual([1, 3, 3])
         expect(result).toEqual(notFound(`${oauth} ${late}`, `${appended} answered 404`, `${inserted} ${late}`))
       })
     )
 
-    it.effect("even where the client cannot be interrupted", () =>
+    it.effect("even if the client cannot be interrupted", () =>
       Effect.gen(function* () {
         const client = HttpClient.make(() => Effect.uninterruptible(Effect.never))
         const fiber = yield* Effect.fork(Effect.flip(AuthorizationServer.discover(client, "https://as.example")))
@@ -237,7 +237,7 @@ describe("discover", () => {
     )
   }
 
-  it.effect("asks for other members than jwks_uri where it is told to, and for none", () =>
+  it.effect("requires other members than jwks_uri, or none, if it is told to", () =>
     Effect.gen(function* () {
       const net = issuer.network(() => issuer.json({ issuer: tenant, token_endpoint: `${tenant}/token` }))
       const client = yield* Effect.provide(HttpClient.HttpClient, net.layer)
@@ -250,7 +250,7 @@ describe("discover", () => {
     })
   )
 
-  it.effect.each(["", "as.example", "/tenant", "https://[::1", "https://\n"])("fails and asks nobody for %j", (url) =>
+  it.effect.each(["", "as.example", "/tenant", "https://[::1", "https://\n"])("fails without a request for %j", (url) =>
     Effect.gen(function* () {
       const net = issuer.network(() => issuer.json(metadata))
       const shown = url.replace("\n", "\\u000a")
@@ -259,7 +259,7 @@ describe("discover", () => {
     })
   )
 
-  it.effect("compares the issuer as it is configured, trailing slash included", () =>
+  it.effect("compares the issuer exactly, including a trailing slash", () =>
     Effect.gen(function* () {
       const net = issuer.network(() =>
         issuer.json({ issuer: "https://as.example/", jwks_uri: "https://as.example/jwks" })
@@ -269,14 +269,14 @@ describe("discover", () => {
     })
   )
 
-  it.effect("is not fooled by an issuer that the document inherits", () =>
+  it.effect("does not accept an issuer that the document inherits", () =>
     Effect.gen(function* () {
       const net = issuer.network(() => new Response(`{"__proto__":{"issuer":"${tenant}"}}`))
       expect((yield* discover(net))._tag).toBe("Left")
     })
   )
 
-  it.effect("tells how long the answer stays fresh", () =>
+  it.effect("gives the max-age of the answer", () =>
     Effect.gen(function* () {
       const net = issuer.network(() => issuer.json(metadata, { headers: { "cache-control": "max-age=60" } }))
       expect(yield* discover(net)).toMatchObject({ _tag: "Right", right: { maxAgeMillis: 60_000 } })

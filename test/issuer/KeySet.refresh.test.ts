@@ -31,26 +31,27 @@ const unknown = { ...second, keyId: "unknown" }
 
 const jwksUri = `${issuer.issuer}/jwks`
 
-/** A key set over a network, and what it says about tokens of a key: `verified`, or the fields of the error. */
+/** A remote key set on a fake network. */
 const keySetOver = (net: { readonly layer: Layer.Layer<HttpClient.HttpClient> }) =>
   KeySet.layerRemote({ jwksUri }).pipe(Layer.provide(net.layer))
 
-/** The same by discovery, and where that asks. */
+/** The URLs that discovery asks, and a discovered key set on a fake network. */
 const metadataUrl = `${issuer.issuer}/.well-known/oauth-authorization-server`
 const openIdUrl = `${issuer.issuer}/.well-known/openid-configuration`
 const discovered = (net: issuer.Network) =>
   KeySet.layerDiscovery({ issuer: issuer.issuer }).pipe(Layer.provide(net.layer))
 const urls = (net: issuer.Network) => net.requests.map(({ url }) => url)
 
+/** The result for a token of a key: `verified`, or the fields of the error. */
 const outcome = (key: issuer.Key, header: Readonly<Record<string, unknown>> = {}) =>
   Effect.flatMap(issuer.mint({ key, header }), Jwt.verify).pipe(
     Effect.match({ onSuccess: () => "verified" as const, onFailure: (error) => ({ ...error }) })
   )
 
-/** These tests are run for both ways in which requests take part in loads; where those differ, a test says so. */
+/** These tests run with both implementations of `#loading`. A test says where they differ. */
 const { inBackground } = loading
 
-/** Waits for what runs in a fiber. Where a request only looks whether the load of another is over, time has to pass. */
+/** Joins a fiber. A request that polls whether the load of another is over needs time to pass. */
 const joined = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
   inBackground
     ? Fiber.join(fiber)
@@ -64,19 +65,19 @@ const unavailable = (reason: string, retryAfter: number) => ({ _tag: "Verificati
 const down = () => new Response("down", { status: 503 })
 const answered503 = `${jwksUri} answered 503`
 
-/** Gives promises their turns until something holds. Time does not pass. */
+/** Lets promises run until a condition holds. The test clock stands still. */
 const until = (condition: () => boolean) =>
   Effect.promise(async () => {
     for (let turn = 0; turn < 100_000 && !condition(); turn++) await new Promise(setImmediate)
     expect(condition()).toBe(true)
   })
 
-/** Gives promises a few turns in which nothing more should happen. */
+/** Lets promises run for a few turns of the event loop, in which nothing more should happen. */
 const turns = Effect.promise(async () => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
 })
 
-/** An answer that the test lets through later. */
+/** An answer that arrives when the test releases it. */
 const held = () => {
   let release = (_: Response) => {}
   const response = new Promise<Response>((resolve) => (release = resolve))
@@ -102,7 +103,7 @@ describe("first use", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("goes on for the others when the first caller is interrupted", () => {
+  it.effect("continues for the other callers when the first one is interrupted", () => {
     const { release, response } = held()
     const net = issuer.network(() => response)
     return Effect.gen(function* () {
@@ -117,7 +118,7 @@ describe("first use", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("serves the next caller when every caller of the first load is gone", () => {
+  it.effect("serves the next caller when every caller of the first load was interrupted", () => {
     const { release, response } = held()
     const net = issuer.network(() => response)
     return Effect.gen(function* () {
@@ -148,7 +149,7 @@ describe("first use", () => {
     })
   const counted = Effect.suspend(() => counting(new Promise(setImmediate)))
 
-  /** A fiber may be suspended between any two of its steps: here every fiber is, before those. */
+  /** Suspends every fiber before the given steps, because a fiber may be suspended between any two of its steps. */
   const suspendedAt = (isOneOf: (step: number) => boolean) => {
     const steps = new Map<unknown, number>()
     return Effect.withScheduler({
@@ -174,18 +175,20 @@ describe("first use", () => {
     })
   )
 
-  it.scoped.skipIf(!inBackground)("makes one request even if a caller is suspended until another's load is over", () =>
-    Effect.gen(function* () {
-      for (let step = 1; step < 60; step++) {
-        for (const late of ["get", "renewed"] as const) {
-          const { get, loads, [late]: slow } = yield* counting(undefined)
-          const caller = yield* Effect.fork(suspendedAt((taken) => taken >= step && taken < step + 30)(slow))
-          yield* Effect.yieldNow()
-          expect(yield* get).toBe("value")
-          expect([step, late, yield* Fiber.join(caller), loads()]).toStrictEqual([step, late, "value", 1])
+  it.scoped.skipIf(!inBackground)(
+    "makes one request even if a caller is suspended until the load of another is over",
+    () =>
+      Effect.gen(function* () {
+        for (let step = 1; step < 60; step++) {
+          for (const late of ["get", "renewed"] as const) {
+            const { get, loads, [late]: slow } = yield* counting(undefined)
+            const caller = yield* Effect.fork(suspendedAt((taken) => taken >= step && taken < step + 30)(slow))
+            yield* Effect.yieldNow()
+            expect(yield* get).toBe("value")
+            expect([step, late, yield* Fiber.join(caller), loads()]).toStrictEqual([step, late, "value", 1])
+          }
         }
-      }
-    })
+      })
   )
 
   it.scopedLive("serves the next caller wherever the first is interrupted", () =>
@@ -203,7 +206,7 @@ describe("first use", () => {
 })
 
 describe("an unknown kid", () => {
-  it.effect("makes the keys be fetched again, at most once in 30 seconds, and known keys stay verified", () => {
+  it.effect("causes another fetch at most once in 30 seconds, while tokens of known keys stay verified", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -233,7 +236,7 @@ describe("an unknown kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes nothing be fetched while the last refresh failed: unavailable, with the time left", () => {
+  it.effect("is unavailable, with the time left, and causes no fetch for a while after a refresh failed", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -257,7 +260,7 @@ describe("an unknown kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("waits for a refresh that is under way, while known keys do not", () => {
+  it.effect("waits for a running refresh, while tokens of known keys do not", () => {
     const { release, response } = held()
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
@@ -273,7 +276,7 @@ describe("an unknown kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("waits 5 seconds at most, and known keys not at all, while the issuer hangs", () => {
+  it.effect("waits 5 seconds at most while the issuer hangs, and tokens of known keys do not wait", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -295,7 +298,7 @@ describe("an unknown kid", () => {
 describe("a clock that was set back", () => {
   const year = Duration.toMillis("365 days")
 
-  it.effect("makes the keys be fetched again after a cooldown: what it had said tells nothing of their age", () => {
+  it.effect("causes another fetch after a cooldown, because the age of the keys is not known", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
@@ -316,14 +319,14 @@ describe("a clock that was set back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes keys older by no more than it was set back", () => {
+  it.effect("makes the keys older by no more than it was set back", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
       expect(yield* outcome(first)).toBe("verified")
       yield* TestClock.setTime(year - 1000)
       expect(yield* outcome(first)).toBe("verified")
-      // Fresh for 599 seconds from now on, of which four fifths pass before a refresh.
+      // The keys are fresh for 599 seconds from now on, and are refreshed after four fifths of that.
       yield* TestClock.adjust("479199 millis")
       expect(yield* outcome(first)).toBe("verified")
       yield* turns
@@ -334,7 +337,7 @@ describe("a clock that was set back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes a token wait for a refresh where nobody used the keys for a minute", () => {
+  it.effect("makes a token wait for a refresh if the keys were not used for a minute", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
@@ -348,7 +351,7 @@ describe("a clock that was set back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes keys last 24 hours from then on, and not until it has caught up", () => {
+  it.effect("lets keys be used for 24 hours from then on, and not until the clock has caught up", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
@@ -363,7 +366,7 @@ describe("a clock that was set back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes the metadata be asked again, however far ahead the clock was", () => {
+  it.effect("causes another fetch of the metadata, no matter how far the clock was set back", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
@@ -380,7 +383,7 @@ describe("a clock that was set back", () => {
     ["an issuer that answers", issuer.publishes(first)],
     ["an issuer that fails", down]
   ] as const) {
-    it.effect(`does not shorten the wait between questions to ${what}, by however many small steps`, () => {
+    it.effect(`does not shorten the wait between requests to ${what}, even in many small steps`, () => {
       const net = issuer.network(issuer.publishes(first))
       return Effect.gen(function* () {
         yield* TestClock.setTime(year)
@@ -401,7 +404,7 @@ describe("a clock that was set back", () => {
     })
   }
 
-  it.effect("does not shorten the wait of a cold start, nor make it longer than it is", () => {
+  it.effect("neither shortens nor lengthens the wait after a first load that failed", () => {
     const net = issuer.network(down)
     return Effect.gen(function* () {
       yield* TestClock.setTime(year)
@@ -450,36 +453,33 @@ describe("a failing issuer", () => {
     }
   )
 
-  it.effect(
-    "is asked after 30, 60, 120 and 120 seconds while there are keys, and by the old pace when it is back",
-    () => {
-      const net = issuer.network(issuer.publishes(first))
-      return Effect.gen(function* () {
-        expect(yield* outcome(first)).toBe("verified")
-        yield* TestClock.adjust("30 seconds")
-        net.answer = down
-        let requests = 1
-        for (const wait of [30, 60, 120, 120]) {
-          requests += 1
-          expect(yield* Effect.all([outcome(unknown), outcome(first)])).toStrictEqual([
-            unavailable(answered503, wait),
-            "verified"
-          ])
-          yield* TestClock.adjust(Duration.millis(wait * 1000 - 1))
-          expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 1))
-          expect(net.requests.length).toBe(requests)
-          yield* TestClock.adjust("1 millis")
-        }
-        net.answer = issuer.publishes(first)
-        expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
-        net.answer = down
-        yield* TestClock.adjust("30 seconds")
-        expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 30))
-      }).pipe(Effect.provide(keySetOver(net)))
-    }
-  )
+  it.effect("is asked after 30, 60, 120 and 120 seconds while there are keys, and as before when it is back", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      net.answer = down
+      let requests = 1
+      for (const wait of [30, 60, 120, 120]) {
+        requests += 1
+        expect(yield* Effect.all([outcome(unknown), outcome(first)])).toStrictEqual([
+          unavailable(answered503, wait),
+          "verified"
+        ])
+        yield* TestClock.adjust(Duration.millis(wait * 1000 - 1))
+        expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 1))
+        expect(net.requests.length).toBe(requests)
+        yield* TestClock.adjust("1 millis")
+      }
+      net.answer = issuer.publishes(first)
+      expect(yield* outcome(unknown)).toStrictEqual(keyNotFound)
+      net.answer = down
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* outcome(unknown)).toStrictEqual(unavailable(answered503, 30))
+    }).pipe(Effect.provide(keySetOver(net)))
+  })
 
-  // The test's clock starts at 1970-01-01T00:00:00Z.
+  // The test clock starts at 1970-01-01T00:00:00Z.
   for (const [retryAfter, wait] of [
     ["300", 300],
     ["Thu, 01 Jan 1970 00:05:00 GMT", 300],
@@ -493,7 +493,7 @@ describe("a failing issuer", () => {
     ["99999999999999999999", 1],
     ["Wed, 31 Dec 1969 23:00:00 GMT", 1]
   ] as const) {
-    it.effect(`is left alone for ${wait} seconds by "Retry-After: ${retryAfter}"`, () => {
+    it.effect(`is not asked for ${wait} seconds after "Retry-After: ${retryAfter}"`, () => {
       const net = issuer.network(() => new Response(null, { status: 429, headers: { "retry-after": retryAfter } }))
       return Effect.gen(function* () {
         const reason = `${jwksUri} answered 429`
@@ -514,7 +514,7 @@ describe("a failing issuer", () => {
     ["45", 45],
     ["1", 30]
   ] as const) {
-    it.effect(`is left alone for ${wait} seconds by "Retry-After: ${retryAfter}" while there are keys`, () => {
+    it.effect(`is not asked for ${wait} seconds after "Retry-After: ${retryAfter}" while there are keys`, () => {
       const net = issuer.network(issuer.publishes(first))
       return Effect.gen(function* () {
         expect(yield* outcome(first)).toBe("verified")
@@ -531,7 +531,7 @@ describe("a failing issuer", () => {
     })
   }
 
-  it.effect("keeps a cold caller for 5 seconds at most", () => {
+  it.effect("makes the first caller wait 5 seconds at most", () => {
     const net = issuer.network(() => "hang")
     return Effect.gen(function* () {
       const waiting = yield* Effect.fork(outcome(first))
@@ -541,7 +541,7 @@ describe("a failing issuer", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("keeps a caller for 5 seconds at most when the client does not let itself be interrupted", () => {
+  it.effect("makes the first caller wait 5 seconds at most when the client cannot be interrupted", () => {
     let requests = 0
     const client = HttpClient.make(() =>
       Effect.zipRight(
@@ -569,7 +569,7 @@ describe("a failing issuer", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.scoped("is unavailable, and asked by the same pace, when a load dies", () =>
+  it.scoped("is unavailable, and is asked after the usual waits, when a load dies", () =>
     Effect.gen(function* () {
       let loads = 0
       const { get } = yield* refreshing.make({
@@ -586,7 +586,7 @@ describe("a failing issuer", () => {
     })
   )
 
-  it.effect("is unavailable, and not an interruption, to those who wait when the scope closes and after", () => {
+  it.effect("is unavailable, and does not interrupt callers, when the scope closes while they wait", () => {
     const net = issuer.network(() => "hang")
     const logs = captureLogs()
     return Effect.gen(function* () {
@@ -604,7 +604,7 @@ describe("a failing issuer", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("leaves the keys in use, without a word, when the scope closes during a refresh", () => {
+  it.effect("leaves the keys in use and logs nothing when the scope closes during a refresh", () => {
     const net = issuer.network(issuer.publishes(first))
     const logs = captureLogs()
     return Effect.gen(function* () {
@@ -625,7 +625,7 @@ describe("a failing issuer", () => {
   })
 })
 
-describe("keys once fetched", () => {
+describe("fetched keys", () => {
   const endless = () =>
     new Response(
       new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)) })
@@ -670,7 +670,7 @@ describe("keys once fetched", () => {
     ["an array", () => issuer.json([first.jwk]), notAnObject("application/json")],
     ["null", () => issuer.json(null), notAnObject("application/json")],
     ["an empty object", () => issuer.json({}), `the key set of ${jwksUri} has no keys`],
-    ["keys that are no array", () => issuer.json({ keys: first.jwk }), `the key set of ${jwksUri} has no keys`],
+    ["keys that are not an array", () => issuer.json({ keys: first.jwk }), `the key set of ${jwksUri} has no keys`],
     [
       "1001 keys",
       () => issuer.json({ keys: Array.from({ length: 1001 }, () => first.jwk) }),
@@ -682,7 +682,7 @@ describe("keys once fetched", () => {
       `${jwksUri} answered more than 1048576 bytes`
     ],
     ["an endless answer", endless, `${jwksUri} answered more than 1048576 bytes`],
-    ["an answer that breaks off", broken, `${jwksUri} ended its answer early`]
+    ["an answer that ends early", broken, `${jwksUri} ended its answer early`]
   ]
 
   for (const [what, answer, reason] of bad) {
@@ -711,29 +711,32 @@ describe("keys once fetched", () => {
   }
 
   for (const [what, answer, reasonOfUri] of bad) {
-    it.effect(`that were discovered are used as long while the issuer gives ${what}, for its metadata too`, () => {
-      const net = issuer.network(issuer.publishes(first))
-      const logs = captureLogs()
-      // What is wrong with a whole set is said of the issuer that was configured.
-      const reason = reasonOfUri.replace(`set of ${jwksUri}`, `set of ${issuer.issuer}`)
-      return Effect.gen(function* () {
-        expect(yield* outcome(first)).toBe("verified")
-        net.answer = answer
-        yield* TestClock.adjust("10 minutes")
-        expect(yield* outcome(first)).toBe("verified")
-        yield* TestClock.adjust(Duration.subtract(Duration.minutes(24 * 60 - 10), Duration.millis(1)))
-        expect(yield* outcome(first)).toBe("verified")
-        yield* TestClock.adjust("1 millis")
-        expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 2))
-        expect(logs.lines).toStrictEqual([`WARN Refreshing failed; the value loaded 10m ago stays in use: ${reason}`])
-        const asked = new Set(urls(net))
-        asked.delete(openIdUrl)
-        expect([...asked]).toStrictEqual([metadataUrl, jwksUri])
-        net.answer = issuer.publishes(second)
-        yield* TestClock.adjust("2 seconds")
-        expect(yield* outcome(second)).toBe("verified")
-      }).pipe(Effect.provide(discovered(net)), Effect.provide(logs.layer))
-    })
+    it.effect(
+      `from discovery are used for 24 hours while the issuer gives ${what} for its metadata and its keys`,
+      () => {
+        const net = issuer.network(issuer.publishes(first))
+        const logs = captureLogs()
+        // A problem of a whole set names the configured issuer.
+        const reason = reasonOfUri.replace(`set of ${jwksUri}`, `set of ${issuer.issuer}`)
+        return Effect.gen(function* () {
+          expect(yield* outcome(first)).toBe("verified")
+          net.answer = answer
+          yield* TestClock.adjust("10 minutes")
+          expect(yield* outcome(first)).toBe("verified")
+          yield* TestClock.adjust(Duration.subtract(Duration.minutes(24 * 60 - 10), Duration.millis(1)))
+          expect(yield* outcome(first)).toBe("verified")
+          yield* TestClock.adjust("1 millis")
+          expect(yield* outcome(first)).toStrictEqual(unavailable(reason, 2))
+          expect(logs.lines).toStrictEqual([`WARN Refreshing failed; the value loaded 10m ago stays in use: ${reason}`])
+          const asked = new Set(urls(net))
+          asked.delete(openIdUrl)
+          expect([...asked]).toStrictEqual([metadataUrl, jwksUri])
+          net.answer = issuer.publishes(second)
+          yield* TestClock.adjust("2 seconds")
+          expect(yield* outcome(second)).toBe("verified")
+        }).pipe(Effect.provide(discovered(net)), Effect.provide(logs.layer))
+      }
+    )
   }
 
   it.effect("are read up to 1 MiB and 1000 keys", () => {
@@ -764,21 +767,21 @@ describe("keys once fetched", () => {
     }
   )
 
-  it.effect.skipIf(!inBackground)("make no caller wait as long as they are used, whatever the issuer does", () => {
+  it.effect.skipIf(!inBackground)("do not make a caller wait while they are in use, whatever the issuer does", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
       net.answer = () => "hang"
       for (let minute = 1; minute <= 60; minute++) {
         yield* TestClock.adjust("1 minute")
-        // Nothing moves the clock here: who waits for the issuer waits for ever.
+        // The clock stands still here, so that a caller that waits for the issuer waits for ever.
         expect(yield* outcome(first)).toBe("verified")
       }
       expect(net.requests.length).toBeGreaterThan(15)
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("are not fetched when nobody asks", () => {
+  it.effect("are not fetched while there are no tokens", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -788,7 +791,7 @@ describe("keys once fetched", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("stop verifying with the next successful refresh when the issuer removed them", () => {
+  it.effect("are not used after the next successful refresh when the issuer removed them", () => {
     const net = issuer.network(issuer.publishes(first, second))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -801,7 +804,7 @@ describe("keys once fetched", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("stop verifying with the next successful refresh when the issuer replaced them under the same kid", () => {
+  it.effect("are not used after the next successful refresh when the issuer replaced them under the same kid", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -846,7 +849,7 @@ describe("keys once fetched", () => {
     })
   }
 
-  it.effect("follow the times of the options", () => {
+  it.effect("are kept for the times in the options", () => {
     const net = issuer.network(issuer.publishes(first))
     const logs = captureLogs()
     return Effect.gen(function* () {
@@ -901,7 +904,7 @@ describe("odd members of a key set", () => {
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
 
-  it.effect("are reported once from an issuer whose nodes do not agree, and whose keys come in any order", () => {
+  it.effect("are reported once if the nodes of an issuer publish different keys, in any order", () => {
     const [odd, good] = [{ ...first.jwk, use: "enc" }, second.jwk]
     const logs = captureLogs()
     const answers = [[secret, odd, good], [good], [good, odd, secret], [good, odd], [odd, good]]
@@ -916,7 +919,7 @@ describe("odd members of a key set", () => {
     }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
   })
 
-  it.effect("are reported again after twenty other kinds of trouble: what is remembered is bounded", () => {
+  it.effect("are reported again after twenty other reports, because only so many are remembered", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const report = reporter("jwks")
@@ -932,7 +935,7 @@ describe("odd members of a key set", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("are reported of keys that are given by value, too", () => {
+  it.effect("are also reported for keys that are given by value", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       yield* Layer.build(KeySet.layerLocal({ jwks: { keys: [first.jwk, { ...first.jwk, use: "enc" }] } }))
@@ -942,7 +945,7 @@ describe("odd members of a key set", () => {
     }).pipe(Effect.scoped, Effect.provide(logs.layer))
   })
 
-  it.effect("are reported as an error even when a private one comes late after many that are merely odd", () => {
+  it.effect("are reported as an error even when a private one comes after many that are only unusable", () => {
     const odd = Array.from({ length: 30 }, () => 0)
     const net = issuer.network(() => issuer.json({ keys: [...odd, second.jwk] }))
     const logs = captureLogs()
@@ -962,7 +965,7 @@ describe("odd members of a key set", () => {
 })
 
 describe("layerDiscovery", () => {
-  it.effect("is as lazy, and looks the jwks_uri up once", () => {
+  it.effect("makes no request while the Layer is built, and fetches the metadata once", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       yield* turns
@@ -974,7 +977,7 @@ describe("layerDiscovery", () => {
     }).pipe(Effect.provide(discovered(net)))
   })
 
-  it.effect("looks a jwks_uri up anew that has stopped answering", () => {
+  it.effect("fetches the metadata again when its jwks_uri has stopped answering", () => {
     const net = issuer.network(issuer.publishes(first))
     const moved = `${issuer.issuer}/moved`
     return Effect.gen(function* () {
@@ -992,7 +995,7 @@ describe("layerDiscovery", () => {
   })
 })
 
-describe("a jwks_uri that is of no use any more", () => {
+describe("a jwks_uri that has changed", () => {
   const moved = `${issuer.issuer}/moved`
 
   for (const [what, body, reason, wait] of [
@@ -1000,7 +1003,7 @@ describe("a jwks_uri that is of no use any more", () => {
     ["an empty key set", { keys: [] }, "has no usable key", 1],
     ["too many keys", { keys: Array.from({ length: 1001 }, () => first.jwk) }, "has over 1000 keys", 30]
   ] as const) {
-    it.effect(`is looked up anew when it answers ${what}`, () => {
+    it.effect(`is read again from the metadata when the old one answers ${what}`, () => {
       const net = issuer.network(issuer.publishes(first))
       return Effect.gen(function* () {
         expect(yield* outcome(first)).toBe("verified")
@@ -1017,7 +1020,7 @@ describe("a jwks_uri that is of no use any more", () => {
     })
   }
 
-  it.effect("is looked up anew when it hangs", () => {
+  it.effect("is read again from the metadata when the old one hangs", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1036,36 +1039,33 @@ describe("a jwks_uri that is of no use any more", () => {
     }).pipe(Effect.provide(discovered(net)))
   })
 
-  it.effect(
-    "is not asked for twice by an issuer that needs more than 5 seconds for its metadata and keys together",
-    () => {
-      const net = issuer.network(issuer.publishes(first))
-      return Effect.gen(function* () {
-        expect(yield* outcome(first)).toBe("verified")
-        const [metadata, late, keys] = [held(), held(), held()]
-        const answers = [metadata, late, keys]
-        net.answer = () => answers.shift()!.response
-        yield* TestClock.adjust("1 hour")
-        const waiting = yield* Effect.fork(outcome(first))
-        yield* until(() => net.requests.length === 3)
-        // Before the second place of the metadata is asked.
-        yield* TestClock.adjust("2 seconds")
-        metadata.release(issuer.json({ issuer: issuer.issuer, jwks_uri: moved }))
-        yield* until(() => net.requests.length === 4)
-        yield* TestClock.adjust("3 seconds")
-        expect(yield* Fiber.join(waiting)).toBe("verified")
-        yield* TestClock.adjust("30 seconds")
-        const next = yield* Effect.fork(outcome(second))
-        yield* until(() => net.requests.length === 5)
-        yield* TestClock.adjust("3 seconds")
-        keys.release(jwks(second))
-        expect(yield* Fiber.join(next)).toBe("verified")
-        expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, metadataUrl, moved, moved])
-      }).pipe(Effect.provide(discovered(net)))
-    }
-  )
+  it.effect("is read once if the issuer needs more than 5 seconds for its metadata and keys together", () => {
+    const net = issuer.network(issuer.publishes(first))
+    return Effect.gen(function* () {
+      expect(yield* outcome(first)).toBe("verified")
+      const [metadata, late, keys] = [held(), held(), held()]
+      const answers = [metadata, late, keys]
+      net.answer = () => answers.shift()!.response
+      yield* TestClock.adjust("1 hour")
+      const waiting = yield* Effect.fork(outcome(first))
+      yield* until(() => net.requests.length === 3)
+      // This is before the second URL of the metadata is asked.
+      yield* TestClock.adjust("2 seconds")
+      metadata.release(issuer.json({ issuer: issuer.issuer, jwks_uri: moved }))
+      yield* until(() => net.requests.length === 4)
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* Fiber.join(waiting)).toBe("verified")
+      yield* TestClock.adjust("30 seconds")
+      const next = yield* Effect.fork(outcome(second))
+      yield* until(() => net.requests.length === 5)
+      yield* TestClock.adjust("3 seconds")
+      keys.release(jwks(second))
+      expect(yield* Fiber.join(next)).toBe("verified")
+      expect(urls(net)).toStrictEqual([metadataUrl, jwksUri, metadataUrl, moved, moved])
+    }).pipe(Effect.provide(discovered(net)))
+  })
 
-  it.effect("is looked up anew with the refresh ahead of 10 minutes, though it still answers", () => {
+  it.effect("is read again with the refresh before 10 minutes, although the old one still answers", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1081,7 +1081,7 @@ describe("a jwks_uri that is of no use any more", () => {
     }).pipe(Effect.provide(discovered(net)))
   })
 
-  it.effect("is used on while the metadata cannot be had", () => {
+  it.effect("is still used while the metadata cannot be fetched", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1108,14 +1108,14 @@ describe("atHand", () => {
       return [-1, 0, 47_999, 48_000, 299_999, 300_000].filter((now) => atHand(now) === "value")
     })
 
-  it.scoped("is the value until it may be loaded ahead", () =>
+  it.scoped("is the value until the time of its refresh", () =>
     Effect.gen(function* () {
       expect(yield* atHandAt({ freshFor: "1 minute" })).toEqual([0, 47_999])
       expect(yield* atHandAt({ freshFor: "2 minutes", maxAgeMillis: 60_000 })).toEqual([0, 47_999])
     })
   )
 
-  it.scoped("is the value while it is loaded ahead, and after that failed as long as the source is asked", () =>
+  it.scoped("is the value during a refresh, and after one that failed for as long as the source is asked again", () =>
     Effect.gen(function* () {
       let loads = 0
       const { atHand, get } = yield* refreshing.make({
@@ -1171,7 +1171,7 @@ describe("a refresh that fails", () => {
   const warning = (age: string) => `Refreshing failed; the value loaded ${age} ago stays in use: down`
   const error = "Loading failed, and there is no earlier value to use: down"
 
-  it.scoped("is logged once while what was loaded stays in use, and once when nothing is; the rest at Debug", () => {
+  it.scoped("is logged once while a value stays in use and once when none does, and otherwise at Debug", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       yield* TestClock.adjust("1 minute")
@@ -1202,7 +1202,7 @@ describe("a refresh that fails", () => {
     }).pipe(Effect.provide(logs.layer), Logger.withMinimumLogLevel(LogLevel.Debug))
   })
 
-  it.scoped("is an error when it fails at the moment from which nothing is in use any more", () => {
+  it.scoped("is an error when it fails at the moment at which the value expires", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const { later, setDown } = yield* failing
@@ -1213,7 +1213,7 @@ describe("a refresh that fails", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("is logged once per outage that begins before there are keys, and says why", () => {
+  it.effect("is logged once, with its reason, if the outage begins before there are keys", () => {
     const net = issuer.network(down)
     const logs = captureLogs()
     return Effect.gen(function* () {
@@ -1232,7 +1232,7 @@ describe("a refresh that fails", () => {
     ["refuses", () => "refuse"],
     ["answers no key set", () => issuer.json({})]
   ] as ReadonlyArray<readonly [string, issuer.Answer]>) {
-    it.effect(`has no line about a fiber, at any level, when the issuer ${what}`, () => {
+    it.effect(`is not logged as a failed fiber at any level when the issuer ${what}`, () => {
       const net = issuer.network(answer)
       const logs = captureLogs()
       return Effect.gen(function* () {
@@ -1254,7 +1254,7 @@ describe("a refresh that fails", () => {
   }
 })
 
-describe("a value whose hard age is shorter than the cooldown", () => {
+describe("a value that is usable for less than the cooldown", () => {
   it.scoped("is unavailable until the source may be asked again", () =>
     Effect.gen(function* () {
       const { get } = yield* refreshing.make({
@@ -1271,11 +1271,11 @@ describe("a value whose hard age is shorter than the cooldown", () => {
   )
 })
 
-describe("keys that are taken back", () => {
+describe("keys that the issuer withdrew", () => {
   const gone = { ...keyNotFound, keyId: "first" }
   const empty = `the key set of ${jwksUri} has no usable key`
 
-  it.effect("are not used once more by a token that comes after an idle time", () => {
+  it.effect("are not used by the first token after an idle time", () => {
     const net = issuer.network(issuer.publishes(first, second))
     return Effect.gen(function* () {
       for (const idle of ["10 minutes", "1 hour", "23 hours"] as const) {
@@ -1292,7 +1292,7 @@ describe("keys that are taken back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("are not used after an idle time, though a refresh failed before it", () => {
+  it.effect("are not used after an idle time that followed a failed refresh", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1307,7 +1307,7 @@ describe("keys that are taken back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("are used on if the issuer does not answer within 5 seconds: then at once, and it is asked behind", () => {
+  it.effect("stay in use if the issuer does not answer within 5 seconds, and later tokens do not wait", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1335,7 +1335,7 @@ describe("keys that are taken back", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect.skipIf(!inBackground)("make every token that comes meanwhile wait for the same refresh", () => {
+  it.effect.skipIf(!inBackground)("make all tokens wait for the same refresh", () => {
     const { release, response } = held()
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
@@ -1358,7 +1358,7 @@ describe("keys that are taken back", () => {
     ["a key set without a usable key", [{ ...first.jwk, use: "enc" }, null, 1]],
     ["a key set of a private key", [{ ...first.jwk, d: "c2VjcmV0LXNjYWxhcg" }]]
   ] as const) {
-    it.effect(`are gone with ${what}, which leaves nobody a key`, () => {
+    it.effect(`are not used after ${what}`, () => {
       const net = issuer.network(issuer.publishes(first))
       const logs = captureLogs()
       return Effect.gen(function* () {
@@ -1374,7 +1374,7 @@ describe("keys that are taken back", () => {
         expect(logs.lines.filter((line) => line.includes("Loading failed"))).toStrictEqual([
           `ERROR Loading failed, and there is no earlier value to use: ${empty}`
         ])
-        // What is no key set says nothing about keys.
+        // An answer that is not a key set does not withdraw keys.
         net.answer = down
         expect(yield* outcome(first)).toStrictEqual(unavailable(answered503, 30))
         net.answer = issuer.publishes(second)
@@ -1384,7 +1384,7 @@ describe("keys that are taken back", () => {
       }).pipe(Effect.provide(keySetOver(net)), Effect.provide(logs.layer))
     })
 
-    it.effect(`are gone with ${what} when an unknown kid, or a bad signature, makes it be fetched`, () =>
+    it.effect(`are not used after ${what} that was fetched because of an unknown kid or a bad signature`, () =>
       Effect.gen(function* () {
         for (const token of [unknown, replacement]) {
           const net = issuer.network(issuer.publishes(first))
@@ -1406,9 +1406,9 @@ describe("a signature that fails under a known kid", () => {
 
   for (const [what, header] of [
     ["under its kid", {}],
-    ["and tokens have no kid", { kid: undefined }]
+    ["and the token has no kid", { kid: undefined }]
   ] as const) {
-    it.effect(`makes the keys be fetched again, and holds when the key was replaced ${what}`, () => {
+    it.effect(`causes another fetch, and is verified if the key was replaced ${what}`, () => {
       const net = issuer.network(issuer.publishes(first))
       return Effect.gen(function* () {
         expect(yield* outcome(first, header)).toBe("verified")
@@ -1424,7 +1424,7 @@ describe("a signature that fails under a known kid", () => {
     })
   }
 
-  it.effect("makes the keys be fetched again when the key was replaced by one for another algorithm", () => {
+  it.effect("causes another fetch, and is verified if the key was replaced by one for another algorithm", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       const other = { ...(yield* Effect.promise(() => issuer.keyFor("Ed25519"))), keyId: "first" }
@@ -1440,7 +1440,7 @@ describe("a signature that fails under a known kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("makes them be fetched at most once in 30 seconds, and is invalid then and after", () => {
+  it.effect("causes another fetch at most once in 30 seconds, and is invalid otherwise", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1457,7 +1457,7 @@ describe("a signature that fails under a known kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("is invalid, and no outage, while the issuer fails or hangs; an unknown kid is unavailable", () => {
+  it.effect("is invalid, and not unavailable like an unknown kid, while the issuer fails or hangs", () => {
     const net = issuer.network(issuer.publishes(first))
     return Effect.gen(function* () {
       expect(yield* outcome(first)).toBe("verified")
@@ -1476,7 +1476,7 @@ describe("a signature that fails under a known kid", () => {
     }).pipe(Effect.provide(keySetOver(net)))
   })
 
-  it.effect("is checked once by each key, and not again by one that is still there", () => {
+  it.effect("is checked once with each key, and not again with a key that was not replaced", () => {
     let checked = 0
     const key = { keyId: undefined, verify: () => (checked++, false) }
     const other = { keyId: undefined, verify: () => true }
@@ -1505,8 +1505,8 @@ describe("a signature that fails under a known kid", () => {
   })
 })
 
-describe("an issuer that is down for a second at a cold start", () => {
-  it.effect("costs a second of outage", () => {
+describe("an issuer that is down for a second at the first load", () => {
+  it.effect("is unavailable for a second", () => {
     const net = issuer.network(() => "refuse")
     return Effect.gen(function* () {
       const places = `${metadataUrl} cannot be reached; ${issuer.issuer}/.well-known/openid-configuration cannot be reached`
@@ -1524,7 +1524,7 @@ describe("a load", () => {
   const secret = { headers: { "x-tenant": "request" } }
   const own = { headers: { "x-tenant": "layer" } }
 
-  /** What a client finds around its requests. */
+  /** A network that records the context in which its requests run. */
   const observing = (net: issuer.Network) => {
     const seen: Array<object> = []
     const layer = Layer.map(net.layer, (context) =>
@@ -1554,7 +1554,7 @@ describe("a load", () => {
     return { layer, seen }
   }
 
-  it.effect("runs in the context in which the Layer was built, and takes nothing of the request that starts it", () => {
+  it.effect("runs in the context in which the Layer was built, and not in that of the request that starts it", () => {
     const net = issuer.network(issuer.publishes(first))
     const { layer, seen } = observing(net)
     const [logs, requestLogs] = [captureLogs(), captureLogs()]
@@ -1599,12 +1599,12 @@ describe("a load", () => {
     }).pipe(Effect.scoped)
   })
 
-  it.scoped("that its runtime lost does not keep the next one from starting", () =>
+  it.scoped("that was dropped by its runtime does not prevent the next one", () =>
     Effect.gen(function* () {
       const live = yield* Effect.clock
       let lost = true
       let loads = 0
-      // Timers that never fire are what a runtime leaves of a request that it dropped.
+      // The timers of a request that a runtime dropped never fire.
       const sleep: Clock.Clock["sleep"] = (time) => (lost ? Effect.never : live.sleep(time))
       const dropping = Object.create(live, { sleep: { value: sleep } }) as Clock.Clock
       const { get, renewed } = yield* refreshing

@@ -23,12 +23,12 @@ const jwksUri = `${issuer.issuer}/jwks`
 const [es256, es384, rs256, ps256, edDsa, es512] = await Promise.all(
   ["ES256", "ES384", "RS256", "PS256", "Ed25519", "ES512"].map((algorithm) => issuer.keyFor(algorithm))
 )
-/** Six P-256 keys that all call themselves `same`. */
+/** Six P-256 keys with the kid `same`. */
 const same = await Promise.all(Array.from({ length: 6 }, () => issuer.generateKey("ES256", "same")))
 
 const exported = await jose.exportJWK(es256!.privateKey)
 
-/** Another first byte: a coordinate of no point on the curve. */
+/** A coordinate with another first byte, so that the point is not on the curve. */
 const flip = (text: string) => (text.startsWith("A") ? `B${text.slice(1)}` : `A${text.slice(1)}`)
 
 type Layered = Layer.Layer<KeySet.KeySet, unknown>
@@ -38,7 +38,7 @@ const outcome = (key: issuer.Key, header: Readonly<Record<string, unknown>> = {}
     Effect.match({ onSuccess: () => "verified" as const, onFailure: (error) => ({ ...error }) })
   )
 
-/** Fails with the fields of the error that a Layer fails with when it is built. */
+/** The fields of the error with which the build of a Layer fails. */
 const buildError = <E extends object>(layer: Layer.Layer<KeySet.KeySet, E>) =>
   Layer.build(layer).pipe(
     Effect.flip,
@@ -79,7 +79,7 @@ describe("findNow", () => {
   const now = (keySet: KeySet.KeySet["Type"], millis: number, keyId = header.keyId as string) =>
     keySet.findNow?.({ ...header, keyId }, millis)?.map((key) => key.keyId)
 
-  it.effect("says at once what a local key set has", () =>
+  it.effect("gives the keys of a local key set", () =>
     Effect.gen(function* () {
       const keySet = yield* KeySet.KeySet
       expect(now(keySet, 0)).toEqual(["es256"])
@@ -87,7 +87,7 @@ describe("findNow", () => {
     }).pipe(Effect.provide(local(es256!.jwk)))
   )
 
-  it.effect("says what was fetched until it is fetched ahead, and nothing before and after", () => {
+  it.effect("gives fetched keys until the time of their refresh, and nothing before and after", () => {
     const net = issuer.network(() => issuer.json({ keys: [es256!.jwk] }))
     return Effect.gen(function* () {
       const keySet = yield* KeySet.KeySet
@@ -101,7 +101,7 @@ describe("findNow", () => {
 })
 
 describe("the metric of fetches", () => {
-  it.effect("counts what was loaded, what failed, and what was not asked for within the cooldown", () =>
+  it.effect("counts fetches that succeeded, that failed, and that the cooldown suppressed", () =>
     Effect.gen(function* () {
       const count = Effect.map(Metric.value(keySetRefreshes), ({ occurrences }) => new Map(occurrences))
       const before = yield* count
@@ -122,7 +122,7 @@ describe("the metric of fetches", () => {
 })
 
 describe("a token that no key fits", () => {
-  it.effect("is told of at Debug, with how the fetches went", () => {
+  it.effect("is logged at Debug, with the state of the fetches", () => {
     const answers = [issuer.json({ keys: [es256!.jwk] }), issuer.json({ keys: [] })]
     const net = issuer.network(() => answers.shift()!)
     const logs = captureLogs()
@@ -140,7 +140,7 @@ describe("a token that no key fits", () => {
 })
 
 describe("layerLocal", () => {
-  it.effect("verifies tokens of its keys, and no other", () =>
+  it.effect("verifies tokens of its keys, and no others", () =>
     Effect.gen(function* () {
       expect(yield* outcome(es256!)).toBe("verified")
       expect(yield* outcome(rs256!)).toBe("verified")
@@ -149,7 +149,7 @@ describe("layerLocal", () => {
     }).pipe(Effect.provide(local(es256!.jwk, rs256!.jwk)))
   )
 
-  it.effect("skips what it cannot use next to a key that it can", () =>
+  it.effect("skips keys that are not usable next to one that is", () =>
     Effect.gen(function* () {
       expect(yield* outcome(es256!)).toBe("verified")
       expect(yield* outcome(rs256!)).toStrictEqual(keyNotFound("RS256", "rs256"))
@@ -188,7 +188,7 @@ describe("layerLocal", () => {
 describe("algorithms", () => {
   const every = local(...[es256, es384, rs256, ps256, edDsa, es512].map((key) => key!.jwk))
 
-  it.effect("are RS256, PS256, ES256, ES384, EdDSA and Ed25519 unless told otherwise", () =>
+  it.effect("are RS256, PS256, ES256, ES384, EdDSA and Ed25519 by default", () =>
     Effect.gen(function* () {
       const expected = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]
       expect([...(yield* KeySet.KeySet).algorithms]).toStrictEqual(expected)
@@ -381,26 +381,24 @@ describe("the Config forms", () => {
     }).pipe(Effect.provide(discoveryConfig.pipe(Layer.provide(net.layer), Layer.provide(withConfig(settings)))))
   })
 
-  it.effect(
-    "fail with ConfigError where a value is missing, and with ConfigurationError where it cannot be meant",
-    () =>
-      Effect.gen(function* () {
-        const build = (layer: Layer.Layer<KeySet.KeySet, object, HttpClient.HttpClient>, entries: typeof settings) =>
-          buildError(layer.pipe(Layer.provide(noRequests.layer), Layer.provide(withConfig(entries))))
-        const without = (name: string) => settings.filter(([key]) => key !== name) as unknown as typeof settings
-        expect(yield* build(remoteConfig, without("JWKS_URI"))).toMatchObject({
-          _op: "MissingData",
-          path: ["JWKS_URI"]
-        })
-        expect(yield* build(discoveryConfig, without("ISSUER"))).toMatchObject({ _op: "MissingData", path: ["ISSUER"] })
-        const bad = [...settings, ["JWKS_URI", "jwks"], ["ISSUER", "as"]] as unknown as typeof settings
-        expect(yield* build(remoteConfig, bad)).toStrictEqual(
-          configurationError("jwksUri", "jwks", "is not an absolute https:// URL")
-        )
-        expect(yield* build(discoveryConfig, bad)).toStrictEqual(
-          configurationError("issuer", "as", "is not an absolute https:// URL")
-        )
+  it.effect("fail with ConfigError where a value is missing, and with ConfigurationError where it is not valid", () =>
+    Effect.gen(function* () {
+      const build = (layer: Layer.Layer<KeySet.KeySet, object, HttpClient.HttpClient>, entries: typeof settings) =>
+        buildError(layer.pipe(Layer.provide(noRequests.layer), Layer.provide(withConfig(entries))))
+      const without = (name: string) => settings.filter(([key]) => key !== name) as unknown as typeof settings
+      expect(yield* build(remoteConfig, without("JWKS_URI"))).toMatchObject({
+        _op: "MissingData",
+        path: ["JWKS_URI"]
       })
+      expect(yield* build(discoveryConfig, without("ISSUER"))).toMatchObject({ _op: "MissingData", path: ["ISSUER"] })
+      const bad = [...settings, ["JWKS_URI", "jwks"], ["ISSUER", "as"]] as unknown as typeof settings
+      expect(yield* build(remoteConfig, bad)).toStrictEqual(
+        configurationError("jwksUri", "jwks", "is not an absolute https:// URL")
+      )
+      expect(yield* build(discoveryConfig, bad)).toStrictEqual(
+        configurationError("issuer", "as", "is not an absolute https:// URL")
+      )
+    })
   )
 })
 
@@ -448,7 +446,7 @@ describe("find", () => {
     }).pipe(Effect.provide(local({ ...same[1]!.jwk, use: "enc" }, same[0]!.jwk)))
   )
 
-  it.effect("gives each of two keys that share kid and alg, for each to be tried, and reports them once", () => {
+  it.effect("gives both of two keys with the same kid and alg, and reports them once", () => {
     const net = issuer.network(() => issuer.json({ keys: [same[0]!.jwk, same[1]!.jwk] }))
     const logs = captureLogs()
     return Effect.gen(function* () {
@@ -469,7 +467,7 @@ describe("find", () => {
     ["a token whose kid they share", "same", "the issuer has to give each key its own kid"],
     ["a token without kid", undefined, "the issuer has to name the key in the token's kid"]
   ] as const) {
-    it.effect(`has up to four keys tried for ${what}, and tells of more that none is`, () => {
+    it.effect(`lets up to four keys be tried for ${what}, and none if there are more`, () => {
       const tooMany = keyNotFound("ES256", kid, `5 keys fit, and at most 4 are tried; ${advice}`)
       const named = (count: number) =>
         same.slice(0, count).map(({ jwk }, i) => (kid === undefined ? { ...jwk, kid: `${i}` } : jwk))
@@ -481,7 +479,7 @@ describe("find", () => {
         })
         yield* Effect.gen(function* () {
           expect(yield* outcome(same[0]!, { kid })).toStrictEqual(tooMany)
-          // A newer set is no answer to too many keys.
+          // Fetching the keys again would not help.
           yield* TestClock.adjust("30 seconds")
           expect(yield* outcome(same[0]!, { kid })).toStrictEqual(tooMany)
           expect(net.requests.length).toBe(1)
@@ -491,7 +489,7 @@ describe("find", () => {
     })
   }
 
-  it.effect("gives keys without kid to a token without kid, and not to one that names a key", () => {
+  it.effect("gives keys without kid to a token without kid, and not to a token with one", () => {
     const { kid: _, ...nameless } = es256!.jwk
     return Effect.gen(function* () {
       expect(yield* outcome(es256!, { kid: undefined })).toBe("verified")
@@ -499,7 +497,7 @@ describe("find", () => {
     }).pipe(Effect.provide(local(nameless)))
   })
 
-  it.effect("asks the issuer anew for a token without kid when no key fits its algorithm", () => {
+  it.effect("asks the issuer again for a token without kid when no key fits its algorithm", () => {
     const net = issuer.network(issuer.publishes(es256!))
     return Effect.gen(function* () {
       expect(yield* outcome(es256!)).toBe("verified")
@@ -510,15 +508,18 @@ describe("find", () => {
     }).pipe(Effect.provide(remoteOf(net)))
   })
 
-  it.effect("asks the issuer anew for a known kid with another algorithm, and has no key if that is no news", () => {
-    const net = issuer.network(issuer.publishes(es256!))
-    return Effect.gen(function* () {
-      expect(yield* outcome(es256!)).toBe("verified")
-      yield* TestClock.adjust("30 seconds")
-      expect(yield* outcome({ ...rs256!, keyId: "es256" })).toStrictEqual(keyNotFound("RS256", "es256"))
-      expect(net.requests.length).toBe(2)
-    }).pipe(Effect.provide(remoteOf(net)))
-  })
+  it.effect(
+    "asks the issuer again for a known kid with another algorithm, and gives no key if there is no new one",
+    () => {
+      const net = issuer.network(issuer.publishes(es256!))
+      return Effect.gen(function* () {
+        expect(yield* outcome(es256!)).toBe("verified")
+        yield* TestClock.adjust("30 seconds")
+        expect(yield* outcome({ ...rs256!, keyId: "es256" })).toStrictEqual(keyNotFound("RS256", "es256"))
+        expect(net.requests.length).toBe(2)
+      }).pipe(Effect.provide(remoteOf(net)))
+    }
+  )
 
   for (const kid of [
     "__proto__",
@@ -529,7 +530,7 @@ describe("find", () => {
     "ES256",
     ""
   ]) {
-    it.effect(`has no key for kid ${JSON.stringify(kid)}, and asks nobody but the issuer`, () => {
+    it.effect(`has no key for kid ${JSON.stringify(kid)}, and asks only the issuer`, () => {
       const net = issuer.network(issuer.publishes(es256!))
       return Effect.gen(function* () {
         expect(yield* outcome(es256!, { kid })).toMatchObject({ _tag: "KeyNotFound", algorithm: "ES256" })
@@ -541,14 +542,19 @@ describe("find", () => {
 
 describe("hostile members", () => {
   const error = "ERROR The issuer publishes secret key material at"
-  const info = "INFO Not all keys of"
+  const info = "INFO Some keys of"
 
   for (const [what, member, level, reason] of [
     ["a private key", { ...exported, kid: "bad" }, error, "private material"],
     ["a symmetric key", { kty: "oct", kid: "bad", alg: "ES256", k: "c2VjcmV0" }, error, "a symmetric key"],
     ["a key for encryption", { ...es256!.jwk, kid: "bad", use: "enc" }, info, "not for signatures (use)"],
     ["a key to sign with", { ...es256!.jwk, kid: "bad", key_ops: ["sign"] }, info, "not for verification (key_ops)"],
-    ["a point off its curve", { ...es256!.jwk, kid: "bad", y: flip(es256!.jwk.y!) }, info, "no valid ES256 key"],
+    [
+      "a point that is not on its curve",
+      { ...es256!.jwk, kid: "bad", y: flip(es256!.jwk.y!) },
+      info,
+      "no valid ES256 key"
+    ],
     ["a short coordinate", { ...es256!.jwk, kid: "bad", x: es256!.jwk.x!.slice(2) }, info, "a malformed P-256 key"],
     [
       "a point of zeros",
@@ -558,7 +564,7 @@ describe("hostile members", () => {
     ],
     ["null", null, info, "not an object"]
   ] as const) {
-    it.effect(`do not hurt the good key: ${what}`, () => {
+    it.effect(`do not affect the good key: ${what}`, () => {
       const net = issuer.network(() => issuer.json({ keys: [member, rs256!.jwk] }))
       const logs = captureLogs()
       return Effect.gen(function* () {
@@ -567,7 +573,7 @@ describe("hostile members", () => {
         expect(logs.lines).toStrictEqual([
           level === error
             ? `${error} ${jwksUri}: key 1 is ${reason}`
-            : `${info} ${jwksUri} are in order: key 1 is ${reason}`
+            : `${info} ${jwksUri} are not usable or not unique: key 1 is ${reason}`
         ])
       }).pipe(Effect.provide(remoteOf(net)), Effect.provide(logs.layer))
     })
@@ -578,7 +584,7 @@ describe("hostile members", () => {
     ["an exponent of 1", { e: "AQ" }],
     ["an even exponent", { e: "Ag" }]
   ] as const) {
-    it.effect(`do not hurt the good key: RSA with ${what}`, () => {
+    it.effect(`do not affect the good key: RSA with ${what}`, () => {
       const net = issuer.network(() => issuer.json({ keys: [{ ...rs256!.jwk, ...change }, es256!.jwk] }))
       return Effect.gen(function* () {
         expect(yield* outcome(rs256!)).toStrictEqual(keyNotFound("RS256", "rs256"))
@@ -623,7 +629,7 @@ describe("layerDiscovery", () => {
     ["no jwks_uri", { issuer: issuer.issuer }, "has no jwks_uri"],
     ["a jwks_uri that is no string", { issuer: issuer.issuer, jwks_uri: [jwksUri] }, "has no jwks_uri"]
   ] as const) {
-    it.effect(`is unavailable, and asks for no keys, when all metadata has ${what}`, () => {
+    it.effect(`is unavailable, and fetches no keys, when all metadata has ${what}`, () => {
       const net = issuer.network((url) => issuer.json(url === jwksUri ? { keys: [es256!.jwk] } : metadata))
       return Effect.gen(function* () {
         const failure = unavailable(
@@ -648,7 +654,7 @@ describe("layerDiscovery", () => {
     [` ${jwksUri}`, "has white space, control characters or a backslash"],
     ["jwks\r\nERROR", "has white space, control characters or a backslash"]
   ] as const) {
-    it.effect(`is unavailable, and asks nobody else, when the jwks_uri is ${JSON.stringify(uri)}`, () => {
+    it.effect(`is unavailable, and fetches nothing from it, when the jwks_uri is ${JSON.stringify(uri)}`, () => {
       const net = issuer.network((url) =>
         issuer.json(url === metadataUrl ? { issuer: issuer.issuer, jwks_uri: uri } : { keys: [es256!.jwk] })
       )

@@ -1,5 +1,5 @@
 /**
- * Key sets over real sockets: a hostile issuer on 127.0.0.1, and each of the clients that users have.
+ * Key sets over real sockets, from a hostile issuer on 127.0.0.1, with each of the clients that users have.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -23,11 +23,11 @@ const good = JSON.stringify({ keys: [key.jwk] })
 interface Server {
   readonly url: string
   readonly requests: Array<{ readonly path: string; readonly headers: Http.IncomingHttpHeaders }>
-  /** The answers that are neither at their end nor given up by the client. */
+  /** The answers that have not ended and that the client still reads. */
   readonly open: () => number
 }
 
-/** A server that answers everything as told, and knows whether it is still being listened to. */
+/** A server with one answer for all requests, which knows whether clients still read its answers. */
 const serve = (answer: (response: Http.ServerResponse, socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -55,13 +55,13 @@ const outcome = (url: string) =>
   Effect.flatMap(issuer.mint({ key }), Jwt.verify).pipe(
     Effect.match({ onSuccess: () => "verified" as const, onFailure: (error) => ({ ...error }) }),
     Effect.provide(KeySet.layerRemote({ jwksUri: `${url}/jwks` })),
-    // Every outage here has its line in the log, too.
+    // Every outage here is logged, too.
     Logger.withMinimumLogLevel(LogLevel.None)
   )
 
 const unavailable = (reason: string, retryAfter = 1) => ({ _tag: "VerificationUnavailable", reason, retryAfter })
 
-/** Waits for what the server notices a little later than the client. */
+/** Waits for a condition that the server notices a little later than the client. */
 const eventually = (condition: () => boolean) =>
   Effect.promise(async () => {
     const end = Date.now() + 2000
@@ -77,7 +77,7 @@ const repeat = (response: Http.ServerResponse, millis: number, chunk: string | B
 const tooLong = "answered more than 1048576 bytes"
 const notAnObject = "did not answer with a JSON object (content type none)"
 
-/** What the issuer does, and the reason that is given for it. */
+/** What the issuer does, and the reason in the error. */
 const hostile: ReadonlyArray<
   readonly [what: string, reason: string, answer: (response: Http.ServerResponse, socket: Socket) => void]
 > = [
@@ -98,7 +98,7 @@ const hostile: ReadonlyArray<
   ],
   ["1 MiB and one byte", tooLong, (response) => response.end(good.padEnd(1_048_577))],
   [
-    "a Content-Length that is a lie",
+    "a Content-Length that is too high",
     "ended its answer early",
     (response, socket) => {
       response.writeHead(200, { "content-length": "100000" }).write(good)
@@ -121,7 +121,7 @@ const clients: ReadonlyArray<readonly [name: string, layer: Layer.Layer<HttpClie
 
 for (const [name, client] of clients) {
   describe(name, () => {
-    it.scopedLive("fetches keys, with no more headers than it takes and none that trace", () =>
+    it.scopedLive("fetches keys with only the necessary headers, and no trace headers", () =>
       Effect.gen(function* () {
         const server = yield* serve((response) => response.end(good))
         expect(yield* outcome(server.url).pipe(Effect.withSpan("request"))).toBe("verified")
@@ -147,7 +147,7 @@ for (const [name, client] of clients) {
     )
 
     for (const [what, reason, answer] of hostile) {
-      it.scopedLive(`calls ${what} an outage, and lets go of the connection`, () =>
+      it.scopedLive(`treats ${what} as an outage, and releases the connection`, () =>
         Effect.gen(function* () {
           const server = yield* serve(answer)
           const started = yield* Clock.currentTimeMillis
@@ -181,18 +181,18 @@ for (const [name, client] of clients) {
       }).pipe(Effect.provide(client))
     )
 
-    it.scopedLive("counts the bytes of a compressed answer as they are once unpacked", () =>
+    it.scopedLive("counts the bytes of a compressed answer after decompression", () =>
       Effect.gen(function* () {
         const bomb = gzipSync(good.padEnd(50_000_000))
         const server = yield* serve((response) => response.writeHead(200, { "content-encoding": "gzip" }).end(bomb))
         const result = yield* outcome(server.url)
-        // The Node client has not asked for compression and does not unpack.
+        // The Node client does not ask for compression and does not decompress.
         const reason = name === "FetchHttpClient" ? tooLong : notAnObject
         expect(result).toStrictEqual(unavailable(`${server.url}/jwks ${reason}`))
       }).pipe(Effect.provide(client))
     )
 
-    it.scopedLive("gives up after 5 seconds in all, wherever the issuer stalls, and lets go of the connections", () =>
+    it.scopedLive("gives up after 5 seconds in all, wherever the issuer stalls, and releases the connections", () =>
       Effect.gen(function* () {
         const silent = yield* serve(() => {})
         const stalled = yield* serve((response) => response.writeHead(200).write('{"keys":['))
@@ -214,7 +214,7 @@ for (const [name, client] of clients) {
   })
 }
 
-describe("a client that takes other statuses for errors", () => {
+describe("a client that treats other statuses as errors", () => {
   it.scopedLive("keeps the status and Retry-After", () =>
     Effect.gen(function* () {
       const server = yield* serve((response) => response.writeHead(429, { "retry-after": "90" }).end())

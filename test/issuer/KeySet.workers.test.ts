@@ -1,5 +1,5 @@
 /**
- * Loads where I/O belongs to the request that started it, as on Cloudflare Workers.
+ * Loads on a runtime where I/O belongs to the request that started it, such as Cloudflare Workers.
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -21,7 +21,7 @@ const later = (answer: Answer, seconds: number) => Effect.delay(answer, Duration
 const unavailable = (reason: string, retryAfter: number) =>
   expect.objectContaining({ _tag: "VerificationUnavailable", reason, retryAfter })
 
-/** A value whose loads are answered in this order, the last answer again and again. */
+/** A value whose loads get these answers in this order, and then the last one again and again. */
 const answered = (...answers: ReadonlyArray<Answer>) =>
   Effect.gen(function* () {
     let started = 0
@@ -38,7 +38,7 @@ const answered = (...answers: ReadonlyArray<Answer>) =>
     return { ...kept, loads: () => ({ started, interrupted }) }
   })
 
-/** Starts what waits, and lets it come as far as it does without time. */
+/** Forks an effect, and lets it run until it waits for time to pass. */
 const begin = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.fork(Effect.merge(effect)).pipe(Effect.zipLeft(Effect.promise(() => new Promise(setImmediate))))
 
@@ -49,7 +49,7 @@ const beginAll = <A, E, R>(count: number, effect: Effect.Effect<A, E, R>) =>
   )
 
 describe("a first load", () => {
-  it.scoped("is each request's own: one does not wait for what another started", () =>
+  it.scoped("belongs to its request, and no other request waits for it", () =>
     Effect.gen(function* () {
       const { get, loads } = yield* answered(Effect.never, value("second"))
       const stuck = yield* begin(get)
@@ -62,7 +62,7 @@ describe("a first load", () => {
     })
   )
 
-  it.scoped("ends with its request, which is no failure of the source", () =>
+  it.scoped("ends with its request, which does not count as a failure of the source", () =>
     Effect.gen(function* () {
       const { get, loads, state } = yield* answered(Effect.never, Effect.never, value("third"))
       for (const count of [1, 2]) {
@@ -75,7 +75,7 @@ describe("a first load", () => {
     })
   )
 
-  it.scoped("that fails for many requests at once is one failure", () =>
+  it.scoped("that fails for many requests at once counts as one failure", () =>
     Effect.gen(function* () {
       const { get, loads, state } = yield* answered(later(down, 1))
       const all = yield* beginAll(4, get)
@@ -87,7 +87,7 @@ describe("a first load", () => {
     })
   )
 
-  it.scoped("that ends with its request does not hide that another's failed", () =>
+  it.scoped("that ends with its request does not hide that another load failed", () =>
     Effect.gen(function* () {
       const { get, loads, state } = yield* answered(Effect.never, later(down, 1))
       const leaving = yield* begin(get)
@@ -101,7 +101,7 @@ describe("a first load", () => {
     })
   )
 
-  it.scoped("that fails is forgotten when one beside it succeeds, and its request is served by that", () =>
+  it.scoped("that fails does not count when another one succeeds, and its request gets that value", () =>
     Effect.gen(function* () {
       for (const [failure, success] of [
         [2, 1],
@@ -117,7 +117,7 @@ describe("a first load", () => {
     })
   )
 
-  it.scoped("does not put an older value in the place of a newer one", () =>
+  it.scoped("does not replace a newer value with an older one", () =>
     Effect.gen(function* () {
       const { get } = yield* answered(later(value("older"), 2), later(value("newer"), 1))
       const all = yield* beginAll(2, get)
@@ -129,7 +129,7 @@ describe("a first load", () => {
 })
 
 describe("a refresh", () => {
-  it.scoped("ahead of time is waited for by one request, and others do not wait", () =>
+  it.scoped("before the end of the freshness makes one request wait, and not the others", () =>
     Effect.gen(function* () {
       const { get, loads } = yield* answered(value("old"), later(value("new"), 3))
       expect(yield* get).toBe("old")
@@ -143,7 +143,7 @@ describe("a refresh", () => {
     })
   )
 
-  it.scoped("ahead of time ends with its request, and is tried again after a cooldown", () =>
+  it.scoped("before the end of the freshness ends with its request, and is tried again after a cooldown", () =>
     Effect.gen(function* () {
       const { get, loads } = yield* answered(value("old"), Effect.never, value("new"))
       expect(yield* get).toBe("old")
@@ -157,7 +157,7 @@ describe("a refresh", () => {
     })
   )
 
-  it.scoped("that hangs is waited for 5 seconds at most, and by nobody until the next one is due", () =>
+  it.scoped("that hangs makes its request wait 5 seconds at most, and no other until the next one is due", () =>
     Effect.gen(function* () {
       const { get, loads } = yield* answered(value("old"), Effect.never)
       expect(yield* get).toBe("old")
@@ -174,7 +174,7 @@ describe("a refresh", () => {
 })
 
 describe("a renewal", () => {
-  it.scoped("is one load for any number of requests, which look whether it is over", () =>
+  it.scoped("is one load for any number of requests, which poll whether it is over", () =>
     Effect.gen(function* () {
       const { get, loads, renewed } = yield* answered(value("old"), later(value("new"), 1))
       expect(yield* get).toBe("old")
@@ -187,7 +187,7 @@ describe("a renewal", () => {
     })
   )
 
-  it.scoped("whose request goes away is over for the others", () =>
+  it.scoped("is over for the others when its request ends", () =>
     Effect.gen(function* () {
       const { get, loads, renewed } = yield* answered(value("old"), Effect.never)
       expect(yield* get).toBe("old")

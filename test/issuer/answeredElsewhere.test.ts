@@ -1,5 +1,5 @@
 /**
- * Clients that follow redirects of a real server on 127.0.0.1, each in its own way.
+ * Clients that follow redirects of a real server on 127.0.0.1 in different ways.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
@@ -13,7 +13,7 @@ import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { fetchJson } from "../../src/issuer/fetchJson.ts"
 
-/** A server that answers `/jwks` with a key set, and redirects all else as told. */
+/** A server that answers `/jwks` with a key set, and redirects all other paths as the test says. */
 const serve = (location: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -77,7 +77,7 @@ for (const [name, client, follows] of clients) {
         Effect.provide(client)
       )
 
-    it.scopedLive("is believed where the URL that was asked answered, however it is spelled", () =>
+    it.scopedLive("has its answer read if the URL that was asked answered, in any spelling", () =>
       Effect.gen(function* () {
         const { host } = yield* serve("/")
         for (const path of ["/jwks", "/jwks?policy=a%20b&at=c+d", "/a/../jwks", "/jwks?\u00e4"]) {
@@ -86,7 +86,7 @@ for (const [name, client, follows] of clients) {
       })
     )
 
-    it.scopedLive("is not believed where it was led to another host, path or query", () =>
+    it.scopedLive("does not have its answer read if it followed a redirect to another host, path or query", () =>
       Effect.gen(function* () {
         const target = yield* serve("/")
         for (const location of [`http://${target.host}/jwks`, "/jwks", "/jwks?other"]) {
@@ -101,8 +101,8 @@ for (const [name, client, follows] of clients) {
   })
 }
 
-describe("a client that asks another URL of its own accord", () => {
-  it.scopedLive("is not believed", () =>
+describe("a client that asks another URL than it was told", () => {
+  it.scopedLive("does not have its answer read", () =>
     Effect.gen(function* () {
       const { host } = yield* serve("/")
       const client = HttpClient.mapRequest(

@@ -20,13 +20,13 @@ const fetched = (answer: Response, from = url) => {
 const failed = (reason: string, requests = 1) => ({ left: { reason }, requests })
 
 describe("fetchJson", () => {
-  it.effect.each(["http://as.example/jwks", "ftp://localhost/jwks", "jwks"])("asks nothing of %s", (from) =>
+  it.effect.each(["http://as.example/jwks", "ftp://localhost/jwks", "jwks"])("makes no request to %s", (from) =>
     Effect.gen(function* () {
       expect(yield* fetched(json({}), from)).toMatchObject(failed(`${from} is not an https URL`, 0))
     })
   )
 
-  it.effect("puts a body together from its pieces", () =>
+  it.effect("joins a body from its chunks", () =>
     Effect.gen(function* () {
       const pieces = ['{"keys":', '["one",', '"two"]}'].map((text) => new TextEncoder().encode(text))
       const answer = new Response(
@@ -87,7 +87,7 @@ describe("fetchJson", () => {
     })
   )
 
-  it.effect("asks for a key set unless told what else", () => {
+  it.effect("accepts key sets by default, and the media type that it is given", () => {
     const net = network(() => json({}))
     return Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
@@ -100,7 +100,7 @@ describe("fetchJson", () => {
     }).pipe(Effect.provide(net.layer))
   })
 
-  it.effect("shows what is long cut short", () =>
+  it.effect("cuts long texts in its reasons", () =>
     Effect.gen(function* () {
       const long = `${url}?${"x".repeat(10_000)}`
       const answers = [
@@ -150,7 +150,7 @@ describe("fetchJson", () => {
     })
   )
 
-  it.effect("reads the status that a client of the user's takes for an error", () =>
+  it.effect("reads the status if the user's client treats it as an error", () =>
     Effect.gen(function* () {
       const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
       const failure = yield* Effect.flip(fetchJson(client, url))
@@ -158,7 +158,7 @@ describe("fetchJson", () => {
     }).pipe(Effect.provide(network(() => new Response(null, { status: 418 })).layer))
   )
 
-  it.effect("reads no answer that a client of the user's takes for another error than its status", () =>
+  it.effect("reads no answer if the user's client fails for another reason than its status", () =>
     Effect.gen(function* () {
       const refusing = HttpClient.transformResponse(
         yield* HttpClient.HttpClient,
@@ -170,7 +170,7 @@ describe("fetchJson", () => {
     }).pipe(Effect.provide(network(() => json({ keys: [] })).layer))
   )
 
-  it.effect("tells fetch not to follow redirects, and keeps what else it was told", () =>
+  it.effect("tells fetch not to follow redirects, and keeps its other settings", () =>
     Effect.gen(function* () {
       let told: RequestInit | undefined
       const fetch = async (_: unknown, init?: RequestInit) => {

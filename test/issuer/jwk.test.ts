@@ -70,7 +70,7 @@ describe("readJwk", () => {
     ["members it does not know", { ...ec, x5c: ["MII"], constructor: 1, then: 1 }, ["ES256"]]
   ]
   for (const [what, member, algorithms] of usable) {
-    it(`takes ${what}`, () => {
+    it(`accepts ${what}`, () => {
       expect(readJwk(member, all)).toMatchObject({ algorithms })
     })
   }
@@ -146,14 +146,14 @@ describe("readJwk", () => {
     ["members that are inherited", Object.create(ec), "for no allowed algorithm (kty, crv, alg)"]
   ]
   for (const [what, member, reason, isSecret] of unusable) {
-    it(`does not take ${what}`, () => {
+    it(`does not accept ${what}`, () => {
       expect(readJwk(member, all)).toStrictEqual(
         isSecret === true ? { unusable: reason, secret: true } : { unusable: reason }
       )
     })
   }
 
-  it("passes on the public members that make the key, and no other", async () => {
+  it("passes on the public members of the key, and no others", async () => {
     const keys = await Promise.all(["RS256", "ES256", "Ed25519"].map((algorithm) => issuer.keyFor(algorithm)))
     const judged = keys.map(({ jwk }) => readJwk({ ...jwk, x5u: "https://evil.example", ext: true }, all))
     expect(judged).toStrictEqual(
@@ -165,14 +165,14 @@ describe("readJwk", () => {
     )
   })
 
-  it("takes a key for the allowed algorithms alone", () => {
+  it("accepts a key only for the allowed algorithms", () => {
     expect(readJwk(rsa, new Set<Algorithm>(["RS256", "ES256"]))).toMatchObject({ algorithms: ["RS256"] })
     expect(readJwk({ ...rsa, alg: "RS384" }, new Set<Algorithm>(["RS256"]))).toStrictEqual({
       unusable: "for no allowed algorithm (kty, crv, alg)"
     })
   })
 
-  it("takes a key without kid, and one whose kid is null", () => {
+  it("accepts a key without kid, and one whose kid is null", () => {
     const { kid: _, ...nameless } = ec
     for (const member of [nameless, { ...nameless, kid: null }]) {
       expect(readJwk(member, all)).toStrictEqual({ jwk: nameless, keyId: undefined, algorithms: ["ES256"] })

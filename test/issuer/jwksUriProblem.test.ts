@@ -84,7 +84,7 @@ describe("jwksUriProblem", () => {
     expect(jwksUriProblem(uri, from)).toBe(problem)
   })
 
-  it("shows a host of any length in few words", () => {
+  it("cuts a long host", () => {
     const labels = Array.from({ length: 200 }, () => "a".repeat(60)).join(".")
     expect(jwksUriProblem(`http://${labels}/`, issuer)?.length).toBeLessThan(300)
   })

@@ -33,7 +33,7 @@ describe("make", () => {
     })
   )
 
-  it.effect("keeps every key that fits, however many, for those who check signatures to count", () =>
+  it.effect("keeps all keys that fit, because the caller limits how many are tried", () =>
     Effect.gen(function* () {
       const { jwk } = yield* Effect.promise(() => generateKey("ES256", "one"))
       const { index } = yield* keyIndex.make(Array<object>(6).fill(jwk), new Set(["ES256"]))
@@ -45,7 +45,7 @@ describe("make", () => {
 })
 
 describe("reporter", () => {
-  it.effect("is as loud as the worst, and names that first", () => {
+  it.effect("logs at the level of the most severe problem, and names that first", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const { jwk } = yield* Effect.promise(() => generateKey("ES256", "one"))
@@ -76,7 +76,7 @@ describe("reporter", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("takes two reasons for others than one of their letters", () => {
+  it.effect("does not confuse two reasons with one that has the same letters", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const report = keyIndex.reporter("jwks")
@@ -87,7 +87,7 @@ describe("reporter", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("says nothing when all is well again", () => {
+  it.effect("logs nothing when all keys are usable again", () => {
     const logs = captureLogs()
     return Effect.gen(function* () {
       const report = keyIndex.reporter("https://as.example/jwks")

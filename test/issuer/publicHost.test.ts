@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { isPublicHost } from "../../src/issuer/publicHost.ts"
 
-/** As a URL has it: the parser knows many spellings of one address. */
+/** The host as the URL parser spells it. It knows many spellings of one address. */
 const hostname = (host: string) => new URL(`https://${host}/`).hostname
 
 describe("isPublicHost", () => {
@@ -12,7 +12,7 @@ describe("isPublicHost", () => {
     "127.0.0.1.example",
     "10.example",
     "1.1.1.1",
-    // The neighbours of each block.
+    // The addresses beside each block.
     "1.0.0.0",
     "9.255.255.255",
     "11.0.0.0",
@@ -72,7 +72,7 @@ describe("isPublicHost", () => {
     "167772161",
     "0xa.1",
     "012.0.0.1",
-    // The ends of each block.
+    // The first and the last address of each block.
     "0",
     "0.255.255.255",
     "10.0.0.0",

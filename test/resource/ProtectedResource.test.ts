@@ -35,7 +35,7 @@ describe("make", () => {
     })
   )
 
-  it.effect("writes the metadata document in the names of RFC 9728, with what the options say", () =>
+  it.effect("writes the metadata document with the names of RFC 9728 and the values of the options", () =>
     Effect.gen(function* () {
       const { metadata } = yield* ProtectedResource.make({
         ...good,
@@ -75,7 +75,7 @@ describe("make", () => {
     })
   )
 
-  it.effect("takes documentation by http", () =>
+  it.effect("accepts an http URL of documentation", () =>
     Effect.gen(function* () {
       const resourceDocumentation = "http://docs.example"
       const { metadata } = yield* ProtectedResource.make({ ...good, resourceDocumentation })
@@ -83,7 +83,7 @@ describe("make", () => {
     })
   )
 
-  it.effect("takes resourceBaseUrl instead of baseUrl where it is given", () =>
+  it.effect("uses resourceBaseUrl instead of baseUrl if it is given", () =>
     Effect.gen(function* () {
       const made = yield* ProtectedResource.make({
         ...good,
@@ -96,11 +96,13 @@ describe("make", () => {
     })
   )
 
-  it.effect.each(["localhost", "127.0.0.1", "[::1]"])("takes %s for a resource of its own", (host) =>
-    Effect.gen(function* () {
-      const made = yield* ProtectedResource.make({ ...good, baseUrl: `http://${host}:3000`, path: undefined })
-      expect(made.audiences).toEqual([`http://${host}:3000`, `http://${host}:3000/`])
-    })
+  it.effect.each(["localhost", "127.0.0.1", "[::1]"])(
+    "accepts %s as a base URL, and no other loopback host as its audience",
+    (host) =>
+      Effect.gen(function* () {
+        const made = yield* ProtectedResource.make({ ...good, baseUrl: `http://${host}:3000`, path: undefined })
+        expect(made.audiences).toEqual([`http://${host}:3000`, `http://${host}:3000/`])
+      })
   )
 
   const notAScope = "is not a scope (printable ASCII, no space, quote, backslash)"
@@ -250,7 +252,7 @@ describe("layerConfig", () => {
     })
   )
 
-  it.effect("tells a value that is not there from one that is wrong", () =>
+  it.effect("distinguishes a missing value from a wrong one", () =>
     Effect.gen(function* () {
       const missing = yield* Effect.flip(resourceOf([["ISSUER", "https://as.example"]]))
       expect(String(missing)).toBe('(Missing data at BASE_URL: "Expected BASE_URL to exist in the provided map")')

@@ -42,7 +42,7 @@ describe("make", () => {
     expect(Either.getOrThrow(ResourceUrl.make({ baseUrl, path: "/mcp" })).href).toBe(href)
   })
 
-  it("accepts two spellings of a bare origin, and one of everything else", () => {
+  it("has two spellings of a bare origin, and one of every other URL", () => {
     const spellings = (baseUrl: string, path?: string) =>
       Either.getOrThrow(ResourceUrl.make({ baseUrl, path })).spellings
     expect(spellings(host)).toEqual([host, `${host}/`])
@@ -115,7 +115,7 @@ describe("parse", () => {
     expect(ResourceUrl.parse("issuer", value)).toEqual(Either.left(ConfigurationError.make("issuer", value, reason)))
   })
 
-  it("takes a path with what would be user info elsewhere", () => {
+  it("accepts a path with an @", () => {
     const value = `${host}/a//b@c`
     expect(ResourceUrl.parse("issuer", value)).toEqual(Either.right(new URL(value)))
   })

@@ -32,12 +32,12 @@ describe("covers", () => {
     )
   )
 
-  it("knows of no implication without a hierarchy", () => {
+  it("lets no scope imply another without a hierarchy", () => {
     expect(ScopeHierarchy.covers(granted("admin"), ["read"])).toBe(false)
     expect(ScopeHierarchy.covers(granted("admin"), ["admin"])).toBe(true)
   })
 
-  it.effect("takes a circle for equals, and a scope that implies itself for nothing new", () =>
+  it.effect("treats scopes that imply each other as equal, and ignores a scope that implies itself", () =>
     Effect.gen(function* () {
       const circle = yield* ScopeHierarchy.make({ a: ["b"], b: ["c"], c: ["a"], d: ["d"] })
       for (const one of ["a", "b", "c"]) {
@@ -71,7 +71,7 @@ describe("any hierarchy", () => {
   const implications = FastCheck.dictionary(scope, FastCheck.array(scope, { maxLength: 3 }))
   const some = FastCheck.array(scope, { minLength: 1, maxLength: 5 })
 
-  it("asks for scopes that suffice, and for none that another of them implies", () => {
+  it("asks for scopes that suffice, and for none that another one implies", () => {
     FastCheck.assert(
       FastCheck.property(implications, some, (given, required) => {
         const hierarchy = Effect.runSync(ScopeHierarchy.make(given))
@@ -93,7 +93,7 @@ describe("a resource with a hierarchy", () => {
     requiredScopes: ["read"]
   } as const
 
-  it.effect("checks and challenges by it", () =>
+  it.effect("uses it for checks and challenges", () =>
     Effect.gen(function* () {
       const resource = yield* ProtectedResource.make({
         ...options,

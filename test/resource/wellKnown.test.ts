@@ -32,50 +32,58 @@ describe("ProtectedResource.layerMetadataRoute", () => {
     resource_name: "Notes"
   }
 
-  it.scopedLive("serves the document at the resource's well-known URL, and at the root for the only resource", () =>
-    Effect.gen(function* () {
-      const { url } = yield* serve(App)
-      for (const path of [`${wellKnown}/mcp`, wellKnown, `${wellKnown}/mcp/`, `${wellKnown}/`]) {
-        const response = yield* get(url + path)
+  it.scopedLive(
+    "serves the document at the resource's well-known URL, and without the path for the only resource",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve(App)
+        for (const path of [`${wellKnown}/mcp`, wellKnown, `${wellKnown}/mcp/`, `${wellKnown}/`]) {
+          const response = yield* get(url + path)
+          expect([
+            response.status,
+            response.headers.get("content-type"),
+            response.headers.get("cache-control"),
+            response.headers.get("access-control-allow-origin")
+          ]).toEqual([200, "application/json", "public, max-age=3600", "*"])
+          expect(JSON.parse(yield* body(response))).toEqual(document)
+        }
+        expect((yield* get(`${url}/mcp${wellKnown}`)).status).toBe(404)
+        expect((yield* get(`${url}${wellKnown}/other`)).status).toBe(404)
+      })
+  )
+
+  it.scopedLive(
+    "answers HEAD without a body, allows MCP-Protocol-Version in preflights, and answers other methods with 405",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve(App)
+        const at = `${url}${wellKnown}/mcp`
+        const head = yield* get(at, {}, "HEAD")
+        expect([head.status, head.headers.get("content-type"), yield* body(head)]).toEqual([
+          200,
+          "application/json",
+          ""
+        ])
+        const preflight = yield* get(
+          at,
+          { origin: "https://page.example", "access-control-request-method": "GET" },
+          "OPTIONS"
+        )
         expect([
-          response.status,
-          response.headers.get("content-type"),
-          response.headers.get("cache-control"),
-          response.headers.get("access-control-allow-origin")
-        ]).toEqual([200, "application/json", "public, max-age=3600", "*"])
-        expect(JSON.parse(yield* body(response))).toEqual(document)
-      }
-      expect((yield* get(`${url}/mcp${wellKnown}`)).status).toBe(404)
-      expect((yield* get(`${url}${wellKnown}/other`)).status).toBe(404)
-    })
+          preflight.status,
+          preflight.headers.get("access-control-allow-origin"),
+          preflight.headers.get("access-control-allow-methods"),
+          preflight.headers.get("access-control-allow-headers"),
+          preflight.headers.get("access-control-max-age")
+        ]).toEqual([204, "*", "GET, HEAD, OPTIONS", "MCP-Protocol-Version", "86400"])
+        for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+          const response = yield* get(at, {}, method)
+          expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, HEAD, OPTIONS"])
+        }
+      })
   )
 
-  it.scopedLive("answers HEAD without a body, preflights for MCP-Protocol-Version, and 405 for the rest", () =>
-    Effect.gen(function* () {
-      const { url } = yield* serve(App)
-      const at = `${url}${wellKnown}/mcp`
-      const head = yield* get(at, {}, "HEAD")
-      expect([head.status, head.headers.get("content-type"), yield* body(head)]).toEqual([200, "application/json", ""])
-      const preflight = yield* get(
-        at,
-        { origin: "https://page.example", "access-control-request-method": "GET" },
-        "OPTIONS"
-      )
-      expect([
-        preflight.status,
-        preflight.headers.get("access-control-allow-origin"),
-        preflight.headers.get("access-control-allow-methods"),
-        preflight.headers.get("access-control-allow-headers"),
-        preflight.headers.get("access-control-max-age")
-      ]).toEqual([204, "*", "GET, HEAD, OPTIONS", "MCP-Protocol-Version", "86400"])
-      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
-        const response = yield* get(at, {}, method)
-        expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, HEAD, OPTIONS"])
-      }
-    })
-  )
-
-  it.scopedLive("is open even where BearerAuth stands around it", () =>
+  it.scopedLive("needs no token even inside BearerAuth", () =>
     Effect.gen(function* () {
       const None = TokenVerifier.layer(() => new VerificationUnavailable({ reason: "", retryAfter: 1 }))
       const { url } = yield* serve(
@@ -89,7 +97,7 @@ describe("ProtectedResource.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("serves a bare origin at the root, and no other resource there beside it", () =>
+  it.scopedLive("serves a bare origin at the URL without a path, and no other resource there", () =>
     Effect.gen(function* () {
       const both = yield* serve(
         Layer.merge(
@@ -119,7 +127,7 @@ describe("ProtectedResource.layerMetadataRoute", () => {
   const routeFor = (resource: ReturnType<typeof resourceAt>) =>
     ProtectedResource.layerMetadataRoute.pipe(Layer.provide(resource))
 
-  it.scopedLive("serves the same document once, however often it is added, at the root too", () =>
+  it.scopedLive("serves the same document once, however often it is added, also at the URL without a path", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(
         Layer.mergeAll(routeFor(resourceAt("/mcp")), routeFor(resourceAt("/mcp")), routeFor(resourceAt("/mcp")))
@@ -130,14 +138,14 @@ describe("ProtectedResource.layerMetadataRoute", () => {
     })
   )
 
-  // Each differs from the other resource by one thing.
+  // Each resource differs from the first in one property.
   it.scopedLive.each<{ what: string; other: ReturnType<typeof resourceAt> }>([
     { what: "of another origin", other: resourceAt("/mcp", { baseUrl: "https://other.example" }) },
     { what: "with another slash at the end", other: resourceAt("/mcp/") },
     { what: "of another issuer", other: resourceAt("/mcp", { authorizationServers: ["https://b.example"] }) },
     { what: "with other scopes", other: resourceAt("/mcp", { scopesSupported: ["a"] }) },
     { what: "with another name", other: resourceAt("/mcp", { resourceName: "Notes" }) }
-  ])("refuses a resource $what at the place of the first, when built", ({ other }) =>
+  ])("refuses a resource $what at the URL of the first one when the Layer is built", ({ other }) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(serve(Layer.merge(routeFor(resourceAt("/mcp")), routeFor(other))))
       expect(error).toBeInstanceOf(ConfigurationError.ConfigurationError)
@@ -152,7 +160,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
   const wellKnown = "/.well-known/oauth-authorization-server"
   const upstream = { issuer, jwks_uri: `${issuer}/jwks`, extra: { kept: true } }
 
-  it.scopedLive("forwards the issuer's document, asked for once, in both places and to any origin", () =>
+  it.scopedLive("serves the issuer's document, fetched once, at both URLs and to any origin", () =>
     Effect.gen(function* () {
       const net = network(() => json(upstream))
       const { url } = yield* serve(
@@ -172,7 +180,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("answers 502 without the upstream's words, which are in the log once, and asks again when it may", () =>
+  it.scopedLive("answers 502 without the reason, logs that once, and asks the issuer again later", () =>
     Effect.gen(function* () {
       const net = network(() => new Response("secret words", { status: 500, headers: { "retry-after": "30" } }))
       const { lines, url } = yield* serve(
@@ -197,7 +205,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("forwards a document that tells of no keys, too", () =>
+  it.scopedLive("also serves a document without jwks_uri", () =>
     Effect.gen(function* () {
       const net = network(() => json({ issuer }))
       const { url } = yield* serve(
@@ -249,7 +257,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scoped("keeps the document while the issuer's can be read and not be written", () =>
+  it.scoped("keeps the document while the new one cannot be written as JSON", () =>
     Effect.gen(function* () {
       const net = network(() => json(upstream))
       const { lines, url } = yield* serve(
@@ -270,7 +278,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("serves a bare origin at the root, and no other resource there beside it", () =>
+  it.scopedLive("serves a bare origin at the URL without a path, and no other resource there", () =>
     Effect.gen(function* () {
       const other = "https://other.example"
       const net = network((url) => json({ issuer: new URL(url).origin }))
@@ -288,7 +296,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
   const forwardedFor = (more?: Partial<ProtectedResource.Options>) =>
     AuthorizationServer.layerMetadataRoute.pipe(Layer.provide(resourceAt("/mcp/", more)))
 
-  it.scopedLive("forwards the document of one issuer once, however often it is added", () =>
+  it.scopedLive("serves the document of one issuer once, however often it is added", () =>
     Effect.gen(function* () {
       const net = network(() => json(upstream))
       const { url } = yield* serve(Layer.merge(forwardedFor(), forwardedFor()).pipe(Layer.provide(net.layer)))
@@ -297,12 +305,16 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("refuses the document of another issuer at the same place when built", () =>
+  it.scopedLive("refuses the document of another issuer at the same URL when the Layer is built", () =>
     Effect.gen(function* () {
       const both = Layer.merge(forwardedFor(), forwardedFor({ authorizationServers: ["https://other.example"] }))
       const error = yield* Effect.flip(serve(both.pipe(Layer.provide(network(publishes()).layer))))
       expect(error).toEqual(
-        ConfigurationError.make("path", "/mcp/", `is the path of another resource on this router: both need ${wellKnown}/mcp/`)
+        ConfigurationError.make(
+          "path",
+          "/mcp/",
+          `is the path of another resource on this router: both need ${wellKnown}/mcp/`
+        )
       )
     })
   )
@@ -317,7 +329,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("answers 502 for a document that can be read but not written", () =>
+  it.scopedLive("answers 502 for a document that cannot be written as JSON", () =>
     Effect.gen(function* () {
       const levels = 200_000
       const deep = `{"issuer":"${issuer}","x":${"[".repeat(levels)}${"]".repeat(levels)}}`
@@ -329,7 +341,7 @@ describe("AuthorizationServer.layerMetadataRoute", () => {
     })
   )
 
-  it.scopedLive("stands beside the resource's own metadata", () =>
+  it.scopedLive("works beside the resource's own metadata", () =>
     Effect.gen(function* () {
       const { url } = yield* serve(
         Layer.merge(AuthorizationServer.layerMetadataRoute, ProtectedResource.layerMetadataRoute).pipe(

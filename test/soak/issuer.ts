@@ -1,6 +1,6 @@
 /**
- * An issuer that answers, fails, hangs, lies and replaces its keys, a moment each; then it is well for a calm spell,
- * and begins anew.
+ * An issuer that answers, fails, hangs, sends wrong answers and replaces its keys. After that it works for a while, and then it
+ * starts again.
  */
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -10,25 +10,25 @@ import { generateKey, type Key } from "../support/issuer.ts"
 type Mood = "good" | "500" | "garbage" | "slow" | "endless" | "redirect" | "429" | "empty" | "hang"
 
 const early: ReadonlyArray<Mood> = ["good", "500", "garbage", "slow", "endless"]
-// Whoever waits for an answer sees none of the moods meanwhile: hanging comes last, so that the calm spell is the wait.
+// Hanging comes last, because a server that waits for an answer asks nothing during the other moods.
 const late: ReadonlyArray<Mood> = ["redirect", "good", "429", "good", "empty", "hang"]
 
-/** A key that was published for a whole calm spell. */
+/** A key that was published for a whole calm phase. */
 export interface Calmed {
   readonly key: Key
-  /** When the calm spell began. */
+  /** When the calm phase began. */
   readonly since: number
 }
 
 export interface FlappingIssuer {
   readonly url: string
-  /** In every good answer. */
+  /** The key in every good answer. */
   readonly stable: Key
-  /** In every good answer until it is replaced. */
+  /** The key in every good answer until it is replaced. */
   rotating: Key
-  /** The one that was replaced last: in no answer any more. */
+  /** The key that was replaced last. It is in no answer any more. */
   removed: Key
-  /** Every key that replaced another. */
+  /** Every key that replaced another one. */
   readonly rotated: ReadonlyArray<Key>
   readonly calmed: ReadonlyArray<Calmed>
   readonly requests: () => number
@@ -79,7 +79,7 @@ export const start = async (options: {
     },
     redirect: (response) => response.writeHead(302, { location: `${url}/elsewhere` }).end(),
     "429": (response) => response.writeHead(429, { "retry-after": "1" }).end(),
-    // An empty list of keys would be no failure: it takes all keys back.
+    // An empty list of keys would not be a failure, because it withdraws all keys.
     empty: (response) => response.end("{}"),
     hang: () => {}
   }
@@ -89,7 +89,7 @@ export const start = async (options: {
   }
   const rotate = async () => {
     const key = await generateKey("ES256", `rotating-${rotated.length + 1}`)
-    // At once: no answer has both keys.
+    // Both change in one step, so that no answer has both keys.
     issuer.removed = issuer.rotating
     issuer.rotating = key
     rotated.push(key)

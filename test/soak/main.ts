@@ -1,9 +1,10 @@
 /**
- * A soak: a real server under load of good, bad and hostile requests while its issuer flaps, for `SOAK_SECONDS` (60)
- * after a quarter of that, 10 seconds at the most, to warm up. Under 20 seconds the issuer may not come to a calm spell.
+ * A soak test: a real server under load of good, bad and hostile requests while its issuer fails and recovers. It lasts
+ * `SOAK_SECONDS` (60), after a warm-up of a quarter of that and 10 seconds at most. In less than 20 seconds the issuer may not
+ * reach a calm phase.
  *
- * Fails if one verdict was wrong, if a new key was not picked up while the issuer was well, if the issuer was asked more
- * often than the cooldown allows, if memory grew by more than noise, or if anything is waited for in vain.
+ * Fails if a decision was wrong, if a new key was not used while the issuer worked, if the issuer was asked more often than the
+ * cooldown allows, if memory grew by more than noise, or if a wait took too long.
  */
 import { TokenError } from "effect-resource-server"
 import * as Effect from "effect/Effect"
@@ -19,9 +20,9 @@ const cooldown = 250
 const workers = 32
 const resource = "https://api.example"
 
-// The longest that a server may take to see that its issuer is well again, as documented: an answer is waited for five
-// seconds, and after failures in a row up to four cooldowns go by. (`Retry-After`, one second here, is no longer.) A
-// calm spell is two seconds longer, for a machine that has other things to do.
+// The longest time, as documented, until a server notices that its issuer works again: it waits five seconds for an answer,
+// and up to four cooldowns after several failures in a row. (`Retry-After`, one second here, is not longer.) A calm phase is
+// two seconds longer, because the machine may be busy.
 const patience = 5000 + 4 * cooldown
 const issuer = await Issuer.start({ moodMillis: 500, calmMillis: patience + 2000 })
 const stranger = await generateKey("ES256", "stable")
@@ -31,7 +32,7 @@ const child = fork(new URL("./server.ts", import.meta.url), [issuer.url, resourc
 })
 process.on("exit", () => child.kill())
 
-/** The same, but the run fails if it takes longer: nothing is waited for without bound. */
+/** Waits for a promise, and fails the run if that takes longer than the limit. */
 const within = async <A>(limit: number, what: string, work: Promise<A>): Promise<A> => {
   const timer = setTimeout(() => {
     console.log(`FAILED               ${what} took over ${limit} s`)
@@ -56,11 +57,11 @@ const signed = (key: Key, overrides: Overrides = {}) =>
     )
   )
 
-/** A request, and the verdicts that are right for it. */
+/** A request, and the decisions that are right for it. */
 interface Attempt {
   readonly authorization: string | undefined
   readonly right: ReadonlyArray<string>
-  /** The key that signed it, if it is one that comes and goes. */
+  /** The key that signed its token, if that is a key that the issuer replaces. */
   readonly key?: Key
 }
 
@@ -69,7 +70,7 @@ const by = (right: string, overrides?: Overrides) => async (): Promise<Attempt> 
   right: [right]
 })
 
-/** Keys that come and go, of which a token was accepted: the server has seen a set with them. */
+/** The replaced keys of which a token was accepted, so that the server has fetched a set with them. */
 const accepted = new Set<Key>()
 
 const notKnown = ["KeyNotFound", "VerificationUnavailable"]
@@ -82,14 +83,14 @@ const byRotating = (token: (key: Key) => Promise<string>) => async (): Promise<A
 
 const byRemoved = (token: (key: Key) => Promise<string>) => async (): Promise<Attempt> => {
   const key = issuer.removed
-  // No set has both keys: a server that accepted its successor has read one without it, and must not go back.
+  // No set has both keys, so that a server that accepted the new key has fetched a set without the old one.
   const gone = accepted.has(issuer.rotating)
   return { authorization: await token(key), right: gone ? notKnown : maybeKnown, key }
 }
 
 const tokens = new WeakMap<Key, Promise<string>>()
 
-/** The same token for a key each time: that it was good before its key was removed must not help it. */
+/** The same token for a key each time, which must not be accepted after its key was removed. */
 const again = (key: Key): Promise<string> => {
   const token = tokens.get(key) ?? signed(key)
   tokens.set(key, token)
@@ -126,39 +127,39 @@ const attempts: ReadonlyArray<() => Promise<Attempt>> = [
 
 const tagOf = new Map(Object.entries(TokenError.answers).map(([tag, { description }]) => [description, tag]))
 
-const verdictOf = (status: number, challenge: string | null | undefined): string => {
+const decisionOf = (status: number, challenge: string | null | undefined): string => {
   if (status === 200) return "accepted"
   if (status === 503) return "VerificationUnavailable"
   const description = /error_description="([^"]*)"/.exec(challenge ?? "")?.[1]
   return (description === undefined ? status === 401 && "TokenMissing" : tagOf.get(description)) || `status ${status}`
 }
 
-const verdicts = new Map<string, number>()
+const decisions = new Map<string, number>()
 const wrong: Array<string> = []
 let requests = 0
 
-const judge = (right: ReadonlyArray<string>, verdict: string) => {
+const count = (right: ReadonlyArray<string>, decision: string) => {
   requests++
-  verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
-  if (!right.includes(verdict)) wrong.push(`${verdict} where ${right.join(" or ")} is right`)
+  decisions.set(decision, (decisions.get(decision) ?? 0) + 1)
+  if (!right.includes(decision)) wrong.push(`${decision} where ${right.join(" or ")} is right`)
 }
 
 const request = async ({ authorization, key, right }: Attempt): Promise<void> => {
   const headers = authorization === undefined ? {} : { authorization }
   const response = await fetch(url, { headers })
   await response.arrayBuffer()
-  const verdict = verdictOf(response.status, response.headers.get("www-authenticate"))
-  judge(right, verdict)
-  if (key !== undefined && verdict === "accepted") accepted.add(key)
+  const decision = decisionOf(response.status, response.headers.get("www-authenticate"))
+  count(right, decision)
+  if (key !== undefined && decision === "accepted") accepted.add(key)
 }
 
-/** A client that hangs up in the middle; and one that says who it is twice. */
+/** A client that aborts its request, and one that sends two `Authorization` headers. */
 const hostile = async () => {
   const { authorization = "" } = await by("accepted")()
   await fetch(url, { headers: { authorization }, signal: AbortSignal.timeout(1) }).catch(() => {})
   const line = `Authorization: ${authorization}`
   const { challenge, status } = await Effect.runPromise(raw(address.port, "GET / HTTP/1.1", line, line))
-  judge(["CredentialsMalformed"], verdictOf(status, challenge))
+  count(["CredentialsMalformed"], decisionOf(status, challenge))
 }
 
 const during = async (until: number, work: () => Promise<void>) => {
@@ -177,7 +178,7 @@ const load = (seconds: number) => {
   return within(seconds + 30, "the load", work)
 }
 
-/** Until the keys were read once, 503 is right for every token. */
+/** Waits for the first keys. Before that, 503 is right for every token. */
 const firstKeys = async () => {
   const authorization = await signed(issuer.stable)
   while ((await fetch(url, { headers: { authorization } })).status === 503) {
@@ -186,13 +187,13 @@ const firstKeys = async () => {
 }
 
 const startedAt = Date.now()
-// Twice what the issuer takes from one calm spell to the end of the next.
+// Twice the time of the issuer from one calm phase to the end of the next.
 await within(45, "reading the first keys", firstKeys())
 const loadedAt = Date.now()
 await load(Math.min(10, seconds / 4))
 const before = await memory()
 await load(seconds)
-// Keys that tokens were sent of during a whole calm spell: whatever happened before, these must be known.
+// The keys of tokens that were sent during a whole calm phase. The server must know these.
 const calmed = issuer.calmed.filter(({ since }) => since >= loadedAt).map(({ key }) => key)
 const after = await memory()
 
@@ -200,25 +201,25 @@ child.kill()
 issuer.stop()
 
 const elapsed = Date.now() - startedAt
-// Whatever it answers, it is asked once per cooldown at the most.
+// The issuer is asked once per cooldown at most, whatever it answers.
 const bound = Math.floor(elapsed / cooldown) + 1
 const pickedUp = (keys: ReadonlyArray<Key>) => keys.filter((key) => accepted.has(key)).length
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 const failures = [
-  wrong.length > 0 && `wrong verdicts: ${[...new Set(wrong)].join("; ")}`,
-  calmed.length === 0 && "no calm spell after a rotation: the run was too short to tell",
-  pickedUp(calmed) < calmed.length && "new keys were not picked up while the issuer was well",
+  wrong.length > 0 && `wrong decisions: ${[...new Set(wrong)].join("; ")}`,
+  calmed.length === 0 && "there was no calm phase after a rotation, because the run was too short",
+  pickedUp(calmed) < calmed.length && "new keys were not used while the issuer worked",
   issuer.requests() > bound && "the issuer was asked too often",
   after.heapUsed > before.heapUsed * 1.2 + 2 ** 22 && "memory grew"
 ].filter((failure) => failure !== false)
 
 console.log(`requests             ${requests} in ${(elapsed / 1000).toFixed(0)} s`)
-for (const [verdict, count] of [...verdicts].sort(([, one], [, other]) => other - one)) {
-  console.log(`  ${verdict.padEnd(26)} ${count}`)
+for (const [decision, count] of [...decisions].sort(([, one], [, other]) => other - one)) {
+  console.log(`  ${decision.padEnd(26)} ${count}`)
 }
-console.log(`wrong verdicts       ${wrong.length}`)
-console.log(`rotations            ${issuer.rotated.length}, of which ${pickedUp(issuer.rotated)} were picked up`)
-console.log(`  before a calm spell        ${calmed.length}, of which ${pickedUp(calmed)} were picked up`)
+console.log(`wrong decisions       ${wrong.length}`)
+console.log(`rotations            ${issuer.rotated.length}, of which ${pickedUp(issuer.rotated)} were used`)
+console.log(`  before a calm phase        ${calmed.length}, of which ${pickedUp(calmed)} were used`)
 console.log(`requests to issuer   ${issuer.requests()}, at most ${bound}`)
 console.log(`heap                 ${mib(before.heapUsed)} at the start, ${mib(after.heapUsed)} at the end`)
 console.log(`resident             ${mib(before.rss)} at the start, ${mib(after.rss)} at the end`)

@@ -1,6 +1,6 @@
 /**
- * The server under load, in a process of its own so that its memory is its own. Says its port, then its memory each
- * time it is asked.
+ * The server under load, in a separate process so that its memory can be measured. It sends its address to the parent process,
+ * and its memory whenever the parent asks.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"

@@ -1,5 +1,5 @@
 /**
- * Type-checks texts as if they were files of this project.
+ * Type-checks texts like files of this project.
  */
 import { dirname, join, relative, resolve } from "node:path"
 import ts from "typescript"
@@ -7,20 +7,20 @@ import ts from "typescript"
 /** The root of the repository. */
 export const root = resolve(import.meta.dirname, "../..")
 
-/** A module that need not be on disk: its path below the root says what its relative imports mean. */
+/** A module that need not exist on disk. Its relative imports start from its path below the root. */
 export interface Source {
   readonly path: string
   readonly text: string
 }
 
-/** What the compiler says, at which line (from 1) of which source. */
+/** A message of the compiler, with the source and the line, counted from 1. */
 export interface Problem {
   readonly path: string
   readonly line: number
   readonly message: string
 }
 
-/** The options of tsconfig.json, but for the names that an example declares to show and does not use. */
+/** The options of tsconfig.json, except that examples may declare names that they do not use. */
 const options = ((): ts.CompilerOptions => {
   const path = join(root, "tsconfig.json")
   const parsed = ts.parseJsonConfigFileContent(ts.readConfigFile(path, ts.sys.readFile).config, ts.sys, root)

@@ -1,5 +1,5 @@
 /**
- * What a program logs, one line of level and text each, and what stands beside them.
+ * Captures what a program logs: one line with level and text each, and their annotations.
  */
 import * as HashMap from "effect/HashMap"
 import type * as Layer from "effect/Layer"

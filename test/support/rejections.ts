@@ -1,6 +1,6 @@
 /**
- * Every rejection as a door of `https://api.example/mcp` answers it, when that resource requires `mcp:tools`: each request
- * differs from the good one by one thing.
+ * The answers of a door of `https://api.example/mcp`, which requires `mcp:tools`, to each rejection. Each request differs from
+ * the good one in one property.
  */
 import { KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as Testing from "effect-resource-server/Testing"
@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { generateKey, issuer, keyFor, mint } from "./issuer.ts"
 
-/** Where the metadata is. */
+/** The URL of the metadata. */
 export const metadataUrl = "https://api.example/.well-known/oauth-protected-resource/mcp"
 
 /** The resource alone. */
@@ -61,7 +61,7 @@ export const shown = (response: Response) =>
     (body) => ({ ...shownHead(response), body })
   )
 
-/** What a door answers, but for the body. */
+/** What a door answers, without the body. */
 export const shownHead = ({ headers, status }: Response) => ({
   status,
   challenge: headers.get("www-authenticate"),
@@ -71,13 +71,13 @@ export const shownHead = ({ headers, status }: Response) => ({
   contentType: headers.get("content-type")
 })
 
-/** What `shown` is of a rejection. */
+/** What `shown` returns for a rejection. */
 export const refused = (status: number, challenge: string | null, body: string, retryAfter: string | null = null) => ({
   ...refusedHead(status, challenge, retryAfter),
   body
 })
 
-/** What `shownHead` is of a rejection. */
+/** What `shownHead` returns for a rejection. */
 export const refusedHead = (status: number, challenge: string | null, retryAfter: string | null = null) => ({
   status,
   challenge,
@@ -87,13 +87,13 @@ export const refusedHead = (status: number, challenge: string | null, retryAfter
   contentType: "application/json"
 })
 
-/** What `shown` is of a request without a token. */
+/** What `shown` returns for a request without a token. */
 export const refusedMissing = refused(401, missing, missingBody)
 
-/** What `shown` is of an outage. */
+/** What `shown` returns during an outage. */
 export const refusedUnavailable = refused(503, null, unavailableBody, "17")
 
-/** What `shown` is of a token that lacks scopes of the operation. */
+/** What `shown` returns for a token that lacks scopes of the operation. */
 export const refusedScopes = (scope: string) => {
   const description = "The access token lacks a required scope"
   const error = "insufficient_scope"
@@ -108,7 +108,7 @@ export interface Rejection {
   readonly description: string
 }
 
-/** What `shown` is of a rejection that has an `error`. */
+/** What `shown` returns for a rejection that has an `error`. */
 export const refusedAs = ({ code, description, status }: Rejection) =>
   refused(status, challenge(code, description), body(code, description))
 

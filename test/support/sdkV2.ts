@@ -1,5 +1,5 @@
 /**
- * A user with the MCP SDK, version 2.
+ * A client of the MCP SDK, version 2, and its user.
  */
 import {
   Client,
@@ -9,7 +9,7 @@ import {
 } from "@modelcontextprotocol/client"
 import type { Browserless } from "../../examples/mcp/client.ts"
 
-/** Calls a tool; whenever the server asks for it, the user is sent to the authorization server first. */
+/** Calls a tool. If the server asks for it, the user is first sent to the authorization server. */
 export const callToolV2 = async (url: string, user: Browserless, tool: string): Promise<string> => {
   // The interface of version 1, which the class implements, differs from that of version 2 in names of types.
   const authProvider = user as unknown as OAuthClientProvider

@@ -19,7 +19,7 @@ export interface Line {
   readonly annotations: Readonly<Record<string, unknown>>
 }
 
-/** Collects the log, `Debug` included, but for the platform's own lines and those of accepted tokens. */
+/** Collects the log, including `Debug`, without the lines of the platform and those about accepted tokens. */
 export const capture = (lines: Array<Line>): Layer.Layer<never> =>
   Layer.merge(
     Logger.minimumLogLevel(LogLevel.Debug),
@@ -31,7 +31,7 @@ export const capture = (lines: Array<Line>): Layer.Layer<never> =>
     )
   )
 
-/** Serves the app until the scope ends, its log captured unless told where else it goes. */
+/** Serves the app until the scope ends. Its log is captured unless another one is given. */
 export const serve = <E, R>(app: Layer.Layer<never, E, R>, log?: Layer.Layer<never>, server = () => createServer()) => {
   const lines: Array<Line> = []
   return Effect.map(
@@ -49,7 +49,7 @@ export const serve = <E, R>(app: Layer.Layer<never, E, R>, log?: Layer.Layer<nev
   )
 }
 
-/** Listens with an app of another kind until the scope ends, and gives the port. */
+/** Serves an app that is not a Layer until the scope ends, and gives its port. */
 export const listen = (app: RequestListener) =>
   Effect.acquireRelease(
     Effect.promise(
@@ -68,7 +68,7 @@ export const listen = (app: RequestListener) =>
 export const get = (url: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
   Effect.promise(() => fetch(url, { headers, method }))
 
-/** Sends a request as these bytes, and reads the answer until the server closes: what `fetch` would never send. */
+/** Sends a request that `fetch` would not send, and reads the answer until the server closes the connection. */
 export const raw = (port: number, ...lines: ReadonlyArray<string>) =>
   Effect.promise(
     () =>
@@ -89,7 +89,7 @@ export const raw = (port: number, ...lines: ReadonlyArray<string>) =>
       })
   )
 
-/** Several lines of credentials, at least one of which is good, in whatever order. */
+/** Several credentials in one request, at least one of which is good, in different orders. */
 export const severalCredentials = (good: string): ReadonlyArray<ReadonlyArray<string>> => [
   [good, good],
   [good, "Basic eA=="],

@@ -1,5 +1,5 @@
 /**
- * Requests as bytes on a socket: what `fetch` would never send, and when the server closes the connection.
+ * Sends requests as bytes on a socket, for requests that `fetch` would not send and for connections that the server closes.
  */
 import * as Effect from "effect/Effect"
 import { connect } from "node:net"
@@ -52,13 +52,13 @@ export const exchange = (port: number, ...parts: ReadonlyArray<string | Uint8Arr
         })
         socket.setEncoding("latin1")
         socket.on("data", (chunk: string) => (text += chunk))
-        // A server that closes a connection resets it if there is more to read. What it sent before counts.
+        // A server that closes a connection with unread data resets it. The replies before that count.
         socket.on("error", () => undefined)
         socket.on("close", () => resolve(replies(text)))
       })
   )
 
-/** Writes these bytes, and breaks the connection off. */
+/** Writes these bytes, and destroys the connection. */
 export const breakOff = (port: number, text: string) =>
   Effect.promise(
     () =>

@@ -15,7 +15,7 @@ import * as jose from "jose"
 const options = { issuer: "https://as.example", resource: "https://api.example/mcp" }
 
 /** The tag of the rejection of a token, or `accepted`. */
-const verdict = (token: Effect.Effect<Testing.Token>) =>
+const decision = (token: Effect.Effect<Testing.Token>) =>
   Effect.flatMap(TokenVerifier.TokenVerifier, ({ verify }) =>
     Effect.match(Effect.flatMap(token, verify), { onSuccess: () => "accepted", onFailure: ({ _tag }) => _tag })
   )
@@ -34,7 +34,7 @@ const servers = [
     otherAudience: "TypeMismatch"
   },
   {
-    name: "AuthKit.layer, as its emulator mints them,",
+    name: "AuthKit.layer with the typ of its emulator",
     layer: AuthKit.layer({ authkitDomain: "as.example", baseUrl: "https://api.example", path: "/mcp" }),
     header: { typ: "JWT" },
     otherAudience: "TypeMismatch"
@@ -42,31 +42,33 @@ const servers = [
 ]
 
 describe("issuer", () => {
-  it.effect.each(servers)("mints what $name accepts, and forges what it refuses", ({ header, layer, otherAudience }) =>
-    Effect.gen(function* () {
-      const issuer = yield* Testing.issuer({ ...options, header })
-      yield* TestClock.setTime(1_700_000_000_000)
-      yield* Effect.gen(function* () {
-        expect(yield* verdict(issuer.mint())).toBe("accepted")
-        const verdicts: Record<string, string> = {}
-        for (const [attack, token] of Object.entries(issuer.forge)) verdicts[attack] = yield* verdict(token)
-        expect(verdicts).toEqual({
-          unsigned: "TokenMalformed",
-          hmacWithPublicKey: "AlgorithmNotAllowed",
-          anotherKey: "SignatureInvalid",
-          embeddedKey: "SignatureInvalid",
-          tampered: "SignatureInvalid",
-          expired: "Expired",
-          notYetValid: "NotYetValid",
-          otherAudience,
-          otherIssuer: "IssuerMismatch",
-          idToken: "TypeMismatch"
-        } satisfies Record<Testing.Attack, string>)
-      }).pipe(Effect.provide(Layer.provide(layer, issuer.layer)), Effect.provide(Logger.remove(Logger.defaultLogger)))
-    })
+  it.effect.each(servers)(
+    "mints tokens that $name accepts, and forges tokens that it refuses",
+    ({ header, layer, otherAudience }) =>
+      Effect.gen(function* () {
+        const issuer = yield* Testing.issuer({ ...options, header })
+        yield* TestClock.setTime(1_700_000_000_000)
+        yield* Effect.gen(function* () {
+          expect(yield* decision(issuer.mint())).toBe("accepted")
+          const decisions: Record<string, string> = {}
+          for (const [attack, token] of Object.entries(issuer.forge)) decisions[attack] = yield* decision(token)
+          expect(decisions).toEqual({
+            unsigned: "TokenMalformed",
+            hmacWithPublicKey: "AlgorithmNotAllowed",
+            anotherKey: "SignatureInvalid",
+            embeddedKey: "SignatureInvalid",
+            tampered: "SignatureInvalid",
+            expired: "Expired",
+            notYetValid: "NotYetValid",
+            otherAudience,
+            otherIssuer: "IssuerMismatch",
+            idToken: "TypeMismatch"
+          } satisfies Record<Testing.Attack, string>)
+        }).pipe(Effect.provide(Layer.provide(layer, issuer.layer)), Effect.provide(Logger.remove(Logger.defaultLogger)))
+      })
   )
 
-  it.effect("mints and forges tokens without typ, its ID tokens too, where the issuer writes none", () =>
+  it.effect("mints and forges tokens without typ, also ID tokens, if the issuer writes none", () =>
     Effect.gen(function* () {
       const { forge, mint } = yield* Testing.issuer({ ...options, header: { typ: undefined } })
       const header = (token: Effect.Effect<Testing.Token>) =>
@@ -79,7 +81,7 @@ describe("issuer", () => {
     })
   )
 
-  it.effect("forges tokens that differ from the good one by nothing else", () =>
+  it.effect("forges tokens that differ from a good one only in what the attack changes", () =>
     Effect.gen(function* () {
       const issuer = yield* Testing.issuer(options)
       const parts = (token: Testing.Token) => {
@@ -101,7 +103,7 @@ describe("issuer", () => {
     })
   )
 
-  it.effect("makes an HMAC that a library would accept that takes the public key for a secret", () =>
+  it.effect("makes an HMAC that a library accepts if it uses the public key as a secret", () =>
     Effect.gen(function* () {
       const { forge, key } = yield* Testing.issuer({ ...options, algorithm: "ES256" })
       const token = yield* forge.hmacWithPublicKey
@@ -125,7 +127,7 @@ describe("issuer", () => {
     })
   )
 
-  it.effect("mints under the test's clock, with its own claims and then the overrides", () =>
+  it.effect("mints with the time of the test clock, the claims of the issuer, and then the overrides", () =>
     Effect.gen(function* () {
       const issuer = yield* Testing.issuer({ ...options, algorithm: "ES256", claims: { scope: "a", sub: "user-2" } })
       yield* TestClock.setTime(5_000)
@@ -144,7 +146,7 @@ describe("issuer", () => {
   )
 })
 
-describe("an app of one's own", () => {
+describe("the app of a user", () => {
   const App = BearerAuth.add(
     "GET",
     "/",
@@ -163,7 +165,7 @@ describe("an app of one's own", () => {
 
   const answer = (token: Testing.Token) => HttpClient.get("/mcp", { headers: Testing.bearer(token) })
 
-  it.scoped("is tested with good tokens, forged ones, and time", () =>
+  it.scoped("is tested with good tokens, forged tokens and the passing of time", () =>
     Effect.gen(function* () {
       const issuer = yield* Testing.issuer({ ...options, claims: { scope: "notes:read" } })
       yield* serve(issuer)

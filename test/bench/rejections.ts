@@ -1,5 +1,5 @@
 /**
- * Tokens that are refused, beside a good one that is new.
+ * Tokens that are rejected, compared with good tokens that are new.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -8,14 +8,14 @@ import { tokens, verifier } from "./contenders.ts"
 import { type Contender, interleave, median, ratio } from "./measure.ts"
 import type { Figure } from "./report.ts"
 
-export const refusals = async (): Promise<ReadonlyArray<Figure>> => {
+export const rejections = async (): Promise<ReadonlyArray<Figure>> => {
   const [operations, rounds] = [100, 41]
   const key = await generateKey("RS256")
   const { verify } = await verifier({ keys: [key.jwk] }, "RS256")
   const good = (await tokens(key, operations * (rounds + 3))).map((token) => Redacted.make(token))
   const [token = ""] = await tokens(key, 1)
   const minted = (claims: Readonly<Record<string, unknown>>) => Effect.runPromise(mint({ key, claims }))
-  const refused: Readonly<Record<string, Redacted.Redacted>> = {
+  const rejected: Readonly<Record<string, Redacted.Redacted>> = {
     garbage: Redacted.make("garbage".repeat(70)),
     "wrong signature": Redacted.make(`${token.slice(0, -6)}AAAAAA`),
     expired: await minted({ exp: 1 }),
@@ -35,11 +35,11 @@ export const refusals = async (): Promise<ReadonlyArray<Figure>> => {
         Effect.runPromise(
           Effect.forEach(good.slice(round * operations, (round + 1) * operations), verify, { discard: true })
         ),
-      ...Object.fromEntries(Object.entries(refused).map(([name, token]) => [name, again(token)]))
+      ...Object.fromEntries(Object.entries(rejected).map(([name, token]) => [name, again(token)]))
     },
     { operations, rounds }
   )
-  return Object.keys(refused).map((name) => ({
+  return Object.keys(rejected).map((name) => ({
     what: `${name} / distinct token (RS256)`,
     ratio: ratio(taken[name]!.wall, taken["good"]!.wall),
     ...(name === "garbage" && { target: 0.15 }),
