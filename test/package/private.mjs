@@ -15,15 +15,7 @@ const named = readdirSync(`${folder}/src`, { recursive: true, encoding: "utf8" }
   .flatMap((path) => [path.replace(/.*\//, ""), path, `${path}.js`, `dist/${path}.js`, `src/${path}.ts`])
 const subpaths = [...new Set(named)].filter((path) => !(`./${path}` in exports))
 
-for (const planted of [
-  "boundRoute",
-  "doors/boundRoute",
-  "dist/doors/boundRoute.js",
-  "src/doors/boundRoute.ts",
-  "index"
-]) {
-  deepStrictEqual([planted, subpaths.includes(planted)], [planted, true])
-}
+deepStrictEqual(subpaths.includes("index"), true)
 
 for (const subpath of subpaths) {
   const code = await import(`${name}/${subpath}`).then(
