@@ -1,7 +1,7 @@
 /**
  * The modules that the package lets others import, by its `exports` map.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
 /** A module that others can import. */
@@ -24,8 +24,8 @@ interface Manifest {
 /**
  * The public modules of a package, by name.
  *
- * A row of the map belongs to a module if it has the condition of the package's own name, which leads to the source. A map
- * without such rows stands for the Capitalised files of `src` and its `index.ts`. Throws where a row leads to no file.
+ * A row of the map belongs to a module if it has the condition of the package's own name, which leads to the source. Throws
+ * where a row leads to no file.
  */
 export const publicModules = (root: string): ReadonlyArray<PublicModule> => {
   const { exports, name } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest
@@ -34,7 +34,7 @@ export const publicModules = (root: string): ReadonlyArray<PublicModule> => {
     if (source === undefined) return []
     return [{ name: subpath === "." ? "index" : subpath.slice(2), path: source.replace(/^\.\//, "") }]
   })
-  return (rows.length > 0 ? rows : capitalised(root))
+  return rows
     .map((row) => ({ ...row, about: aboutOf(root, row) }))
     .toSorted((one, other) => (one.name < other.name ? -1 : 1))
 }
@@ -44,8 +44,3 @@ const aboutOf = (root: string, { name, path }: Row): string => {
   const text = readFileSync(join(root, path), "utf8")
   return (/^\/\*\*([^]*?)\*\//.exec(text)?.[1] ?? "").replace(/^ *\* ?/gm, "").trim()
 }
-
-const capitalised = (root: string): ReadonlyArray<Row> =>
-  readdirSync(join(root, "src"))
-    .filter((file) => /^([A-Z]\w*|index)\.ts$/.test(file))
-    .map((file) => ({ name: file.replace(/\.ts$/, ""), path: `src/${file}` }))

@@ -1,7 +1,7 @@
 /**
  * Loads on a runtime where I/O belongs to the request that started it, such as Cloudflare Workers.
  */
-import { describe, expect, it } from "@effect/vitest"
+import { afterAll, describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,6 +11,9 @@ import { vi } from "vitest"
 import type { Loaded, LoadFailure } from "../../src/issuer/loads.ts"
 import * as refreshing from "../../src/issuer/refreshing.ts"
 
+// Test files may share what they loaded: here it is loaded anew, and for the next file again.
+vi.hoisted(() => vi.resetModules())
+afterAll(() => void vi.resetModules())
 vi.mock("#loading", () => import("../../src/issuer/loading.workerd.ts"))
 
 type Answer = Effect.Effect<Loaded<string>, LoadFailure>

@@ -1,11 +1,12 @@
 /**
- * `npm run mutation [-- src/Check.ts ...]`: changes src in small ways, one at a time, and asks the tests. Prints the score, and
- * beside it why each survivor may live; fails if one has no explanation, or an explanation no survivor.
+ * `npm run mutation [-- src/token/Check.ts ...]` changes src in small ways, one at a time, and runs the tests against each
+ * change. It prints the score and why each survivor may stay. It fails if a survivor has no explanation, or an explanation no
+ * survivor.
  */
 import { Stryker } from "@stryker-mutator/core"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 
 const read = (path) => JSON.parse(readFileSync(path, "utf8"))
 
@@ -13,9 +14,14 @@ const files = process.argv.slice(2)
 const started = Date.now()
 const minutes = () => ((Date.now() - started) / 60_000).toFixed(1)
 
-/** Mutates these files, and gives each file's mutants. The backend that Node does not load is tested where it is loaded. */
+/** The runtime of a file that is loaded in one alone: `web` of `signature.web.ts`. */
+const runtimeOf = (file) => /\.(web|workerd)\.ts\b/.exec(file)?.[1]
+
+/** Mutates these files, and gives each file's mutants. A file of another runtime is tested as it is loaded there. */
 const mutate = async (patterns) => {
-  process.env.BACKEND = patterns.every((pattern) => pattern.endsWith(".web.ts")) ? "web" : "node"
+  const runtimes = patterns.map(runtimeOf)
+  process.env.BACKEND = runtimes.includes("web") ? "web" : "node"
+  process.env.LOADING = runtimes.includes("workerd") ? "workerd" : "shared"
   const temp = mkdtempSync(join(tmpdir(), "mutation-"))
   const fileName = join(temp, "report.json")
   try {
@@ -31,9 +37,21 @@ const mutate = async (patterns) => {
   }
 }
 
-/** Group by group, so that a crash of a test process costs one, which is tried once more, and not the whole half hour. */
-const groups =
-  files.length > 0 ? [files] : read(new URL("stryker.config.json", import.meta.url)).mutate.map((one) => [one])
+/** All of src but the index, which runs nothing, and the test kit, which decides about no token. */
+const all = readdirSync("src", { recursive: true, encoding: "utf8" })
+  .map((path) => `src/${path}`)
+  .filter((path) => path.endsWith(".ts") && path !== "src/index.ts" && !path.startsWith("src/testing/"))
+  .sort()
+
+/**
+ * Folder by folder, and the files of another runtime by themselves. A test process that crashes costs one group, which is tried
+ * once more, and not the whole run.
+ */
+const groups = new Map()
+for (const file of files.length > 0 ? files : all) {
+  const key = runtimeOf(file) ?? dirname(file)
+  groups.set(key, [...(groups.get(key) ?? []), file])
+}
 
 /** A mutant as survivors.json names it: by its line's text, so that it may move. */
 const named = (file, source, { location: { start }, mutatorName, replacement }) => ({
@@ -57,7 +75,7 @@ const explanationOf = (survivor) => explanations.find((one) => same(one, survivo
 const survivors = []
 const late = []
 const rows = []
-for (const group of groups) {
+for (const group of groups.values()) {
   const mutated = await mutate(group).catch(() => mutate(group))
   for (const [file, { mutants, source }] of Object.entries(mutated)) {
     const of = (...statuses) => mutants.filter(({ status }) => statuses.includes(status))
@@ -70,7 +88,7 @@ for (const group of groups) {
     late.push(...of("Timeout").map((mutant) => named(file, source, mutant)))
   }
   console.log(`${rows.length} files after ${minutes()} minutes`)
-  // Told at once, for the rest may take half an hour, and again at the end.
+  // Printed at once, because the rest may take an hour, and again at the end.
   survivors.filter(({ file }) => file in mutated).forEach((one) => explanationOf(one) === undefined && show(one))
 }
 

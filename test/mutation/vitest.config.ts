@@ -7,9 +7,6 @@ import { configDefaults, defineConfig, mergeConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 import base from "../../vitest.config.ts"
 
-/** They compile or start programs of their own, wait for real time, or draw at random. */
-const excluded = ["docs", "examples", "exports", "modules", "types", "KeySetTransport", "properties"]
-
 /**
  * Vitest ends its worker after each run, that is after each mutant, and half a minute of warming up would be a minute of
  * tests. One worker lasts for some mutants instead; setup.ts clears what they could leave to each other.
@@ -39,7 +36,7 @@ export default mergeConfig(
       isolate: false,
       sequence: { sequencer: ShortestFirst },
       setupFiles: ["test/mutation/setup.ts"],
-      exclude: [...configDefaults.exclude, ...excluded.map((name) => `test/${name}.test.ts`)],
+      exclude: [...configDefaults.exclude, "**/*.slow.test.ts"],
       // A mutant that waits for ever is killed sooner than by the 60 seconds that are right elsewhere.
       testTimeout: 10_000,
       hookTimeout: 10_000

@@ -106,15 +106,6 @@ describe("publicModules", () => {
     ])
   })
 
-  it("are the Capitalised files and the index where the map has a pattern", () => {
-    add({ ...manifest({ ".": "./dist/index.js", "./*": "./dist/*.js" }), "src/A.ts": "/** A. */", "src/b.ts": "" })
-    add({ "src/index.ts": "", "src/C.md": "", "src/internal/D.ts": "" })
-    expect(publicModules(folder)).toEqual([
-      { name: "A", path: "src/A.ts", about: "A." },
-      { name: "index", path: "src/index.ts", about: "" }
-    ])
-  })
-
   it("are not those of a row that leads nowhere", () => {
     add(manifest({ "./Pen": row("doors/Pen") }))
     expect(() => publicModules(folder)).toThrow("package.json exports Pen from src/doors/Pen.ts, which is not there")
