@@ -9,8 +9,8 @@ cd "$root"
 npm pack --silent --pack-destination "$work" >"$work/name"
 tarball=$work/$(tail -n 1 "$work/name")
 npx publint --strict "$tarball"
-# Wildcards are not followed: each module is named.
-subpaths=$(cd src && ls -- *.ts | sed 's/\.ts$//' | grep -vx index)
+# Each module is named by its row of the map.
+subpaths=$(node -p 'Object.keys(require("./package.json").exports).filter((row) => /^\.\/[A-Z]/.test(row)).map((row) => row.slice(2)).join(" ")')
 # shellcheck disable=SC2086
 npx attw "$tarball" --profile esm-only --no-color --format table-flipped --include-entrypoints $subpaths
 

@@ -28,14 +28,7 @@ import * as mcpSdk from "./mcpSdk.ts"
 import type { ProtectedResource } from "../resource/ProtectedResource.ts"
 import type { TokenVerifier } from "../token/TokenVerifier.ts"
 
-export type {
-  AuthInfo,
-  IncomingRequest,
-  McpAuth,
-  Middleware,
-  OutgoingResponse,
-  ProtectOptions
-} from "./mcpSdk.ts"
+export type { AuthInfo, IncomingRequest, McpAuth, Middleware, OutgoingResponse, ProtectOptions } from "./mcpSdk.ts"
 
 /**
  * Builds the verifier and the middleware of a resource. Rejects with the Layer's error, such as `ConfigurationError`.

@@ -179,7 +179,12 @@ describe("bounded on Node", () => {
   it.scopedLive.each(["/swallow", "/die"])("answers 413 whatever the handler made of it: %s", (path) =>
     Effect.gen(function* () {
       const { port } = yield* start
-      const [reply, ...more] = yield* exchange(port, head(path, "Content-Length: 100000"), "123456789", head(path, close))
+      const [reply, ...more] = yield* exchange(
+        port,
+        head(path, "Content-Length: 100000"),
+        "123456789",
+        head(path, close)
+      )
       expect([reply, more]).toEqual([
         { status: 413, body: "", headers: expect.objectContaining({ connection: "close" }) },
         []
