@@ -24,11 +24,11 @@ import { isDone } from "../token/flatMapNow.ts"
 import { credentials, describe as describeCredentials } from "./request.ts"
 import { verdicts } from "../metrics.ts"
 import { outageOf } from "./outage.ts"
-import * as read from "../options.ts"
 import { isPreflight } from "./preflight.ts"
 import { closing } from "./boundedBody.ts"
+import { scopeMissingOf } from "./scopeMissingResponse.ts"
 import * as published from "../resource/published.ts"
-import { scopeList } from "../resource/scope.ts"
+import { scopeList, scopeOptions, someScopes } from "../resource/scope.ts"
 import * as verdictLog from "./decisionLog.ts"
 import * as Jwt from "../token/Jwt.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
@@ -78,8 +78,7 @@ export const make = (
       const reason = `is bound to another resource than ${resource.resource}: share no TokenVerifier Layer, or wrap it in Layer.fresh`
       return yield* ConfigurationError.make("TokenVerifier", verifier.resource, reason)
     }
-    const { scopes: given = [] } = yield* read.record("options", options === undefined ? {} : options)
-    const scopes = yield* scopeList("scopes", given)
+    const scopes = yield* scopeList("scopes", yield* scopeOptions(options))
     yield* published.byDoor(resource)
     yield* announced(verifier)
     const required = [...new Set([...resource.requiredScopes, ...scopes])]
@@ -168,7 +167,7 @@ export const middleware = (options?: Options) =>
       const { resource } = yield* ProtectedResource
       const door = yield* make(options)
       return (handler) => {
-        const { open, withoutBodies } = adding.putAround(door, "BearerAuth", resource)
+        const { answersErrors, open, withoutBodies } = adding.putAround(door, "BearerAuth", resource)
         // The types of the router do not know routes that a door leaves alone; such a route reads no token.
         if (open) return handler as Effect.Effect<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>
         const answer = withoutBodies ? answerWithoutBody : respond
@@ -178,8 +177,10 @@ export const middleware = (options?: Options) =>
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
           return Effect.matchEffect(door.authenticate(request), {
             onFailure: (error) => answer(door.challenge(error), request),
-            onSuccess: (accessToken) =>
-              runInContext(
+            onSuccess: (verified) => {
+              // A copy: what its handler lacks is noted beside it, and requests that send the same token share a token.
+              const accessToken = answersErrors ? { ...verified } : verified
+              const handled = runInContext(
                 handler,
                 context,
                 // One copy of the context; `Context.add` would make two.
@@ -193,11 +194,25 @@ export const middleware = (options?: Options) =>
                     : Effect.failCause(cause as Cause.Cause<HttpLayerRouter.unhandled>)
                 }
               )
+              return answersErrors ? Effect.flatMap(handled, challengeResponse(door, request, accessToken)) : handled
+            }
           })
         })
       }
     })
   )
+
+/** Adds the challenge to a response that was made of a handler's own `ScopeMissing`. */
+const challengeResponse =
+  (door: Authenticator, request: Request, accessToken: AccessToken["Type"]) =>
+  (response: HttpServerResponse.HttpServerResponse): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+    const error = scopeMissingOf(accessToken, response)
+    return error === undefined
+      ? Effect.succeed(response)
+      : Effect.flatMap(door.challengeHandler(error, request), ({ headers }) =>
+          Effect.as(beforeResponse(request, headers), response)
+        )
+  }
 
 /**
  * Runs the handler of a route in a context of its own, as `Effect.mapInputContext` would, at a third of its price, which is most
@@ -275,7 +290,10 @@ export const layerScopes = (
   HttpLayerRouter.Request<"Requires", AccessToken>,
   ConfigurationError.ConfigurationError,
   ProtectedResource | TokenVerifier
-> => Layer.fresh(middleware({ scopes }).layer)
+> =>
+  Layer.fresh(
+    Layer.unwrapEffect(Effect.map(someScopes("scopes", scopes), (read) => middleware({ scopes: read }).layer))
+  )
 
 /** The handler of a route. */
 export type Handler<E, R> =
@@ -307,13 +325,13 @@ export const add = <E, R>(
   path: `/${string}`,
   handler: Handler<E, R>
 ): Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, R | AccessToken>> =>
-  adding.layer({ open: false, withoutBodies: false }, route(method, path, handler), (doors) =>
+  adding.layer({}, route(method, path, handler), (doors) =>
     doors.size > 0
       ? Effect.void
       : Effect.flatMap(ProtectedResource, (resource) =>
           ConfigurationError.make(
             "BearerAuth.add",
-            `${method} ${below(resource.path, path)}`,
+            `${method} ${adding.below(resource.path, path)}`,
             "has no BearerAuth.layer"
           )
         )
@@ -330,16 +348,16 @@ export const addOpen = <E, R>(
   path: `/${string}`,
   handler: Handler<E, R>
 ): Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>> =>
-  adding.layer({ open: true, withoutBodies: false }, route(method, path, handler), () =>
+  adding.layer({ open: true }, route(method, path, handler), () =>
     Effect.flatMap(ProtectedResource, (resource) =>
-      Effect.zipRight(published.onRouter(resource), adding.logOpen([`${method} ${below(resource.path, path)}`]))
+      Effect.zipRight(published.onRouter(resource), adding.logOpen([`${method} ${adding.below(resource.path, path)}`]))
     )
   ) as Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>>
 
 const route = <E, R>(method: Method, path: `/${string}`, handler: Handler<E, R>) =>
   Layer.unwrapEffect(
-    Effect.map(ProtectedResource, (resource) => HttpLayerRouter.add(method, below(resource.path, path), handler))
+    Effect.gen(function* () {
+      const resource = yield* ProtectedResource
+      return HttpLayerRouter.add(method, adding.below(resource.path, yield* adding.routePath(path)), handler)
+    })
   )
-
-const below = (base: `/${string}`, path: `/${string}`): `/${string}` =>
-  path === "/" ? base : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)

@@ -5,12 +5,12 @@
  */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AccessToken } from "../token/AccessToken.ts"
 import type * as BearerAuth from "./BearerAuth.ts"
 import { type Answer, answers } from "../TokenError.ts"
 import * as boundedBody from "./boundedBody.ts"
+import * as read from "../options.ts"
 import * as edge from "./promiseDoor.ts"
 import { isPreflight } from "./preflight.ts"
 
@@ -114,15 +114,18 @@ export const make = async <E>(auth: edge.Auth<E>, toError: ToError): Promise<Mcp
     requireBearerAuth: (options) => requireBearerAuth(authenticate(options), request, url),
     metadata: metadataMiddleware(metadata),
     protect: (handler, options) => {
-      const maxBodyBytes = Either.getOrThrowWith(
-        Effect.runSync(Effect.either(boundedBody.maxBodyBytes(options?.maxBodyBytes))),
-        (error) => error
+      const { maxBodyBytes: given, scopes } = read.orThrow(
+        read.options<ProtectOptions>(options === undefined ? {} : options, { maxBodyBytes: true, scopes: true })
       )
-      return protect((incoming, accessToken) => {
-        const authorization = incoming.headers.get("authorization")
-        const info = authInfo(tokenOf(authorization), accessToken, url)
-        return boundedBody.boundedWeb(incoming, maxBodyBytes, (request) => handler(request, info))
-      }, options)
+      const maxBodyBytes = read.orThrow(boundedBody.maxBodyBytes(given))
+      return protect(
+        (incoming, accessToken) => {
+          const authorization = incoming.headers.get("authorization")
+          const info = authInfo(tokenOf(authorization), accessToken, url)
+          return boundedBody.boundedWeb(incoming, maxBodyBytes, (request) => handler(request, info))
+        },
+        { scopes: scopes as BearerAuth.Options["scopes"] }
+      )
     },
     dispose
   }

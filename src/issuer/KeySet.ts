@@ -18,6 +18,7 @@ import { fromConfig } from "../fromConfig.ts"
 import { type Algorithm, isAlgorithm } from "./jwk.ts"
 import * as JwksUri from "./jwksUri.ts"
 import * as keyIndex from "./keyIndex.ts"
+import { remoteOptions } from "./optionNames.ts"
 import { keySetRefreshes } from "../metrics.ts"
 import * as read from "../options.ts"
 import { printable } from "../printable.ts"
@@ -106,7 +107,7 @@ export const layerLocal = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { algorithms: true, jwks: true })
       const algorithms = yield* allowedAlgorithms(options)
       const { keys: members } = yield* read.record("jwks", options.jwks)
       if (!Array.isArray(members)) return yield* ConfigurationError.make("jwks", "", "has no keys")
@@ -144,7 +145,7 @@ export const layerRemote = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { ...remoteOptions, jwksUri: true })
       // A key set may be chosen by a query, and an identifier may not.
       yield* ResourceUrl.parse("jwksUri", (yield* read.text("jwksUri", options.jwksUri)).split("?")[0]!)
       const client = yield* HttpClient.HttpClient
@@ -170,7 +171,7 @@ export const layerDiscovery = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { ...remoteOptions, issuer: true })
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
       const { freshFor } = yield* timesOf(options)

@@ -5,6 +5,7 @@ import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as read from "../options.ts"
 import { scopeMissing } from "./scopeMissing.ts"
 import type { Claims, Jwt } from "./Jwt.ts"
 import { covers, type ScopeHierarchy } from "../resource/ScopeHierarchy.ts"
@@ -66,11 +67,15 @@ export const withScopes = (
 /**
  * The current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler behind
  * `BearerAuth` the failure becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
+ *
+ * Throws `ConfigurationError` for no scopes at all: a list that a program made may be empty, and would ask for nothing.
  */
 export const requireScopes = (
   ...required: readonly [string, ...Array<string>]
-): Effect.Effect<AccessToken["Type"], ScopeMissing, AccessToken> =>
-  Effect.flatMap(AccessToken, (token) => withScopes(token, required))
+): Effect.Effect<AccessToken["Type"], ScopeMissing, AccessToken> => {
+  const scopes = read.orThrow(read.someTexts("scopes", required))
+  return Effect.flatMap(AccessToken, (token) => withScopes(token, scopes))
+}
 
 /**
  * Lets Layers whose handlers run inside a request read `AccessToken`: it passes the requirement on to the router, which

@@ -62,7 +62,9 @@ export type Refusal =
  * checked: every claim, and `typ`. Throws `ConfigurationError` for options that cannot be meant.
  */
 export const verify = (token: Redacted.Redacted, options: VerifyOptions = {}): Effect.Effect<Jwt, Refusal, KeySet> => {
-  const { maxTokenLength = defaultMaxTokenLength } = read.orThrow(read.record("options", options))
+  const { maxTokenLength = defaultMaxTokenLength } = read.orThrow(
+    read.options<VerifyOptions>(options, { maxTokenLength: true })
+  )
   const maxLength = read.orThrow(read.number("maxTokenLength", maxTokenLength, maxTokenLengthBounds))
   return Effect.flatMap(KeySet, (keySet) =>
     Effect.map(verifyWith(guardedKeys(keySet), Redacted.value(token), undefined, maxLength), ({ jwt }) => jwt)

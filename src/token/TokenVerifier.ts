@@ -19,6 +19,7 @@ import { defaultMaxTokenLength, maxTokenLengthBounds } from "../limits.ts"
 import { isJwt } from "../mediaType.ts"
 import * as read from "../options.ts"
 import { quoted } from "../printable.ts"
+import { jwtOptions } from "./optionNames.ts"
 import { requirements } from "./requiredClaim.ts"
 import * as SignatureCache from "./signatureCache.ts"
 import * as verifier from "./pipeline.ts"
@@ -105,7 +106,7 @@ export const layerJwt = (
       Effect.gen(function* () {
         const resource = yield* ProtectedResource
         const keySet = yield* KeySet
-        yield* read.record("options", options)
+        yield* read.options<JwtOptions>(options, jwtOptions)
         const issuer = yield* read.name("issuer", options.issuer)
         const { maxTokenLength = defaultMaxTokenLength, registrationHint = "" } = options
         yield* read.number("maxTokenLength", maxTokenLength, maxTokenLengthBounds)
