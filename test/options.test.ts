@@ -3,12 +3,17 @@
  */
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as Tool from "@effect/ai/Tool"
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import { describe, expect, it } from "@effect/vitest"
 import {
+  AccessToken,
   AuthKit,
   BearerAuth,
   BearerAuthHttpApi,
+  BearerAuthWeb,
   Check,
   ConfigurationError,
   Jwt,
@@ -20,6 +25,7 @@ import {
   TokenVerifier
 } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as BearerAuthMcpSdk from "effect-resource-server/BearerAuthMcpSdk"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -80,6 +86,7 @@ const not = {
     [Number.NaN, "NaN"],
     [Number.POSITIVE_INFINITY, "Infinity"]
   ],
+  bytes: [...others, ...booleans, text, list, object, [0, "0"], [-1, "-1"], [0.5, "0.5"], [Number.NaN, "NaN"]],
   boolean: [...others, ...numbers, ["true", "true"], list, object],
   duration: [
     ...others.filter(([, shown]) => shown !== "(bigint)"),
@@ -108,6 +115,9 @@ interface Subject {
 }
 
 const built = <A, E>(layer: Layer.Layer<A, E>) => Effect.scoped(Layer.build(layer))
+
+/** What a promise rejects with, as an error. */
+const thrown = (run: () => Promise<unknown>) => Effect.tryPromise({ try: run, catch: (error) => error })
 
 const resourceOptions = {
   baseUrl: "text!",
@@ -231,9 +241,51 @@ const subjects: ReadonlyArray<Subject> = [
     }
   },
   {
+    name: "BearerAuthHttpApi.add",
+    good: {},
+    options: { maxBodyBytes: "bytes" },
+    build: (options) =>
+      built(
+        BearerAuthHttpApi.add(HttpApi.make("empty"), Layer.empty, options).pipe(
+          Layer.provide(HttpLayerRouter.layer),
+          Layer.provide(Auth)
+        ) as Layer.Layer<never, unknown>
+      )
+  },
+  {
+    name: "BearerAuthRpc.add",
+    good: {},
+    options: { maxBodyBytes: "bytes" },
+    build: (options) =>
+      built(
+        BearerAuthRpc.add(RpcGroup.make(), options).pipe(
+          Layer.provide([HttpLayerRouter.layer, RpcSerialization.layerJson]),
+          Layer.provide(Auth)
+        ) as Layer.Layer<never, unknown>
+      )
+  },
+  {
+    name: "BearerAuthWeb.Guard.protect",
+    good: {},
+    options: { scopes: "texts" },
+    build: (options) => thrown(async () => (await BearerAuthWeb.make(Auth)).protect(() => new Response(), options))
+  },
+  {
+    name: "BearerAuthMcpSdk.McpAuth.requireBearerAuth",
+    good: {},
+    options: { scopes: "texts" },
+    build: (options) => thrown(async () => (await BearerAuthMcpSdk.make(Auth)).requireBearerAuth(options))
+  },
+  {
+    name: "BearerAuthMcpSdk.McpAuth.protect",
+    good: {},
+    options: { scopes: "texts", maxBodyBytes: "bytes" },
+    build: (options) => thrown(async () => (await BearerAuthMcpSdk.make(Auth)).protect(() => new Response(), options))
+  },
+  {
     name: "BearerAuthMcp.layerHttpRouter",
     good: { name: "notes", version: "1.0.0" },
-    options: { name: "text!", version: "text!", path: "text", hideForbidden: "boolean" },
+    options: { name: "text!", version: "text!", path: "text", hideForbidden: "boolean", maxBodyBytes: "bytes" },
     build: (options) =>
       built(
         BearerAuthMcp.layerHttpRouter(options).pipe(
@@ -270,6 +322,24 @@ describe.each(subjects)("$name", ({ build, good, options }) => {
         expect([error.option, error.value]).toEqual([option, shown])
         expect(error.message).toBe(`${option} "${shown}": ${error.reason}`)
       }
+    })
+  )
+
+  it.effect("refuses an option that is unknown, by its name and that of the one it resembles, without its value", () =>
+    Effect.gen(function* () {
+      for (const option of Object.keys(options)) {
+        const error = yield* failure(build({ ...good, [`${option}x`]: "s3cret" } as never))
+        const reason = `is not an option; did you mean ${option}?`
+        expect(error).toEqual(
+          new ConfigurationError.ConfigurationError({ option: `${option}x`, value: "(string)", reason })
+        )
+      }
+      for (const option of ["clientSecret", "__proto__x", "constructor", "toString"]) {
+        const error = yield* failure(build({ ...good, [option]: ["s3cret"] } as never))
+        expect(error.message).toBe(`${option} "(object)": is not an option`)
+      }
+      // As an option that is left out.
+      yield* build({ ...good, unset: undefined } as never)
     })
   )
 
@@ -388,6 +458,10 @@ describe("layerConfig", () => {
         const whole = yield* failure(built(layerConfig(value as never)))
         expect([whole.option, whole.reason]).toEqual(["options", "is not a Config"])
       }
+      const mistyped = { ...good, requiredScope: Config.succeed(["notes:read"]) } as never
+      expect((yield* failure(built(layerConfig(mistyped)))).message).toBe(
+        'requiredScope "(object)": is not an option; did you mean requiredScopes?'
+      )
     })
   )
 
@@ -415,7 +489,7 @@ describe("scopes of MCP operations", () => {
       >
     )
 
-  it.effect.each(["notes:admin", [1], [["notes:admin"]], 1, true, {}, null])("of a tool are not %j", (scopes) =>
+  it.effect.each(["notes:admin", [1], [["notes:admin"]], 1, true, {}, null, []])("of a tool are not %j", (scopes) =>
     Effect.gen(function* () {
       const Tools = Toolkit.make(Tool.make("erase").annotate(BearerAuthMcp.Scopes, scopes as never))
       const tools = Layer.provide(BearerAuthMcp.toolkit(Tools), Tools.toLayer({ erase: () => Effect.void }))
@@ -424,11 +498,13 @@ describe("scopes of MCP operations", () => {
     })
   )
 
-  it.effect.each<unknown>([["notes:admin"], 1, undefined])("of a prompt are not %j", (scope) =>
-    Effect.gen(function* () {
-      const prompt = BearerAuthMcp.layerScopes(scope as never)(Effect.void)
-      expect((yield* failure(build(prompt as never))).option).toBe("BearerAuthMcp scopes")
-    })
+  it.effect.each<ReadonlyArray<unknown>>([[["notes:admin"]], [1], [undefined], []])(
+    "of a prompt are not %j",
+    (scopes) =>
+      Effect.gen(function* () {
+        const prompt = BearerAuthMcp.layerScopes(...(scopes as [string]))(Effect.void)
+        expect((yield* failure(build(prompt as never))).option).toBe("BearerAuthMcp scopes")
+      })
   )
 })
 
@@ -508,6 +584,36 @@ describe("functions without an effect to fail with", () => {
       call: () => Check.requiredClaims("sub" as never),
       option: "requiredClaims",
       value: "sub"
+    },
+    {
+      what: "lifetime of an unknown option",
+      call: () => Check.lifetime({ clockTolerence: "1 second" } as never),
+      option: "clockTolerence",
+      value: "(string)"
+    },
+    {
+      what: "accessTokenType of an unknown option",
+      call: () => Check.accessTokenType({ resource, acceptMissingTypes: true } as never),
+      option: "acceptMissingTypes",
+      value: "(boolean)"
+    },
+    {
+      what: "verify of an unknown option",
+      call: () => Jwt.verify(Redacted.make("x"), { maxTokenLenght: 1 } as never),
+      option: "maxTokenLenght",
+      value: "(number)"
+    },
+    {
+      what: "requireScopes()",
+      call: () => AccessToken.requireScopes(...([] as unknown as [string])),
+      option: "scopes",
+      value: ""
+    },
+    {
+      what: "requireScopes of a list",
+      call: () => AccessToken.requireScopes(["admin"] as never),
+      option: "scopes",
+      value: "(array)"
     },
     { what: "scopes of a text", call: () => Check.scopes("read" as never), option: "scopes", value: "read" },
     {
