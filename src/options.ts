@@ -5,6 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ConfigurationError from "./ConfigurationError.ts"
+import { nearest } from "./nearest.ts"
+import { printable } from "./printable.ts"
 
 /** An option that was read, or what is wrong with it. */
 export type Read<A> = Either.Either<A, ConfigurationError.ConfigurationError>
@@ -24,6 +26,32 @@ export const record = (option: string, value: unknown): Read<Readonly<Record<str
     ? Either.right(value as Readonly<Record<string, unknown>>)
     : wrong(option, value, "is not an object")
 
+/** The names of all options of a record: the compiler asks for each of them. */
+export type Names<Options> = { readonly [Name in keyof Options]-?: true }
+
+/**
+ * A record of options with known names. An unknown name is refused, because a mistyped option would count as one that is left
+ * out. Its value is not shown: it may be a secret that belongs elsewhere.
+ */
+export const options = <Options>(
+  value: unknown,
+  names: Names<Options>
+): Read<{ readonly [Name in keyof Options]?: unknown }> =>
+  Either.flatMap(record("options", value), (given) => {
+    const unknown = Object.keys(given).find((name) => given[name] !== undefined && !Object.hasOwn(names, name))
+    if (unknown === undefined) return Either.right(given as { readonly [Name in keyof Options]?: unknown })
+    const meant = nearest(unknown, Object.keys(names))
+    const reason = meant === undefined ? "is not an option" : `is not an option; did you mean ${meant}?`
+    return wrong(printable(unknown), `(${typeof given[unknown]})`, reason)
+  })
+
+/** Those of the options that have these names. */
+export const pick = <Options extends object, Name extends keyof Options>(
+  options: Options,
+  names: Readonly<Record<Name, true>>
+): Pick<Options, Name> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(names, name))) as Pick<Options, Name>
+
 export const text = (option: string, value: unknown): Read<string> =>
   typeof value === "string" ? Either.right(value) : wrong(option, value, "is not a string")
 
@@ -41,12 +69,16 @@ export const texts = (option: string, value: unknown): Read<ReadonlyArray<string
     ? Either.all(Array.from(value, (one: unknown) => text(option, one)))
     : wrong(option, value, "is not a list of strings")
 
+/** A list of at least one string. */
+export const someTexts = (option: string, value: unknown): Read<readonly [string, ...Array<string>]> =>
+  Either.flatMap(texts(option, value), ([first, ...rest]) =>
+    first === undefined ? wrong(option, "", "is empty") : Either.right([first, ...rest])
+  )
+
 /** A list of at least one string, none of them blank. */
 export const names = (option: string, value: unknown): Read<readonly [string, ...Array<string>]> =>
-  Either.flatMap(texts(option, value), ([first, ...rest]) =>
-    first === undefined
-      ? wrong(option, "", "is empty")
-      : Either.map(Either.all([first, ...rest].map((one) => name(option, one))), () => [first, ...rest] as const)
+  Either.flatMap(someTexts(option, value), (list) =>
+    Either.map(Either.all(list.map((one) => name(option, one))), () => list)
   )
 
 export const boolean = (option: string, value: unknown): Read<boolean> =>

@@ -1,14 +1,19 @@
 /**
- * Options that were not type-checked: each option of each public function and Layer, with values of every wrong type.
+ * Options that no compiler has seen: each of every public function and Layer, with values of every wrong type.
  */
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as Tool from "@effect/ai/Tool"
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import { describe, expect, it } from "@effect/vitest"
 import {
+  AccessToken,
   AuthKit,
   BearerAuth,
   BearerAuthHttpApi,
+  BearerAuthWeb,
   Check,
   ConfigurationError,
   Jwt,
@@ -20,6 +25,7 @@ import {
   TokenVerifier
 } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as BearerAuthMcpSdk from "effect-resource-server/BearerAuthMcpSdk"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -65,7 +71,7 @@ const members: ReadonlyArray<Wrong> = [
   [Array(1), "(undefined)"]
 ]
 
-/** The wrong values of each kind of option. */
+/** What is no value of a kind of option. */
 const not = {
   text: [...others, ...numbers, ...booleans, list, object],
   texts: [...others, ...numbers, ...booleans, text, object, set, ...members],
@@ -80,6 +86,7 @@ const not = {
     [Number.NaN, "NaN"],
     [Number.POSITIVE_INFINITY, "Infinity"]
   ],
+  bytes: [...others, ...booleans, text, list, object, [0, "0"], [-1, "-1"], [0.5, "0.5"], [Number.NaN, "NaN"]],
   boolean: [...others, ...numbers, ["true", "true"], list, object],
   duration: [
     ...others.filter(([, shown]) => shown !== "(bigint)"),
@@ -102,12 +109,15 @@ type Kind = keyof typeof not
 interface Subject {
   readonly name: string
   readonly good: object
-  /** The kind of each option. An exclamation mark means that the option is required. */
+  /** Each option with what it is; an exclamation mark means that it cannot be left out. */
   readonly options: Readonly<Record<string, Kind | `${Kind}!`>>
   readonly build: (options: never) => Effect.Effect<unknown, unknown>
 }
 
 const built = <A, E>(layer: Layer.Layer<A, E>) => Effect.scoped(Layer.build(layer))
+
+/** What a promise rejects with, as an error. */
+const thrown = (run: () => Promise<unknown>) => Effect.tryPromise({ try: run, catch: (error) => error })
 
 const resourceOptions = {
   baseUrl: "text!",
@@ -231,9 +241,51 @@ const subjects: ReadonlyArray<Subject> = [
     }
   },
   {
+    name: "BearerAuthHttpApi.add",
+    good: {},
+    options: { maxBodyBytes: "bytes" },
+    build: (options) =>
+      built(
+        BearerAuthHttpApi.add(HttpApi.make("empty"), Layer.empty, options).pipe(
+          Layer.provide(HttpLayerRouter.layer),
+          Layer.provide(Auth)
+        ) as Layer.Layer<never, unknown>
+      )
+  },
+  {
+    name: "BearerAuthRpc.add",
+    good: {},
+    options: { maxBodyBytes: "bytes" },
+    build: (options) =>
+      built(
+        BearerAuthRpc.add(RpcGroup.make(), options).pipe(
+          Layer.provide([HttpLayerRouter.layer, RpcSerialization.layerJson]),
+          Layer.provide(Auth)
+        ) as Layer.Layer<never, unknown>
+      )
+  },
+  {
+    name: "BearerAuthWeb.Guard.protect",
+    good: {},
+    options: { scopes: "texts" },
+    build: (options) => thrown(async () => (await BearerAuthWeb.make(Auth)).protect(() => new Response(), options))
+  },
+  {
+    name: "BearerAuthMcpSdk.McpAuth.requireBearerAuth",
+    good: {},
+    options: { scopes: "texts" },
+    build: (options) => thrown(async () => (await BearerAuthMcpSdk.make(Auth)).requireBearerAuth(options))
+  },
+  {
+    name: "BearerAuthMcpSdk.McpAuth.protect",
+    good: {},
+    options: { scopes: "texts", maxBodyBytes: "bytes" },
+    build: (options) => thrown(async () => (await BearerAuthMcpSdk.make(Auth)).protect(() => new Response(), options))
+  },
+  {
     name: "BearerAuthMcp.layerHttpRouter",
     good: { name: "notes", version: "1.0.0" },
-    options: { name: "text!", version: "text!", path: "text", hideForbidden: "boolean" },
+    options: { name: "text!", version: "text!", path: "text", hideForbidden: "boolean", maxBodyBytes: "bytes" },
     build: (options) =>
       built(
         BearerAuthMcp.layerHttpRouter(options).pipe(
@@ -253,7 +305,7 @@ const failure = (build: Effect.Effect<unknown, unknown>) =>
   })
 
 describe.each(subjects)("$name", ({ build, good, options }) => {
-  it.effect("is built from good options, also if an optional one is undefined", () =>
+  it.effect("is built of good options, and of any that is undefined where it can be left out", () =>
     Effect.gen(function* () {
       yield* build(good as never)
       for (const [option, kind] of Object.entries(options)) {
@@ -262,7 +314,7 @@ describe.each(subjects)("$name", ({ build, good, options }) => {
     })
   )
 
-  it.effect.each(Object.entries(options))("refuses %s that is not %s, and names it", ([option, kind]) =>
+  it.effect.each(Object.entries(options))("refuses an %s that is not %s, by its name", ([option, kind]) =>
     Effect.gen(function* () {
       const wrong = [...not[kind.replace("!", "") as Kind], ...(kind.endsWith("!") ? [missing] : [])]
       for (const [value, shown] of wrong) {
@@ -273,12 +325,30 @@ describe.each(subjects)("$name", ({ build, good, options }) => {
     })
   )
 
-  it.effect("refuses options that are not an object", () =>
+  it.effect("refuses an option that is unknown, by its name and that of the one it resembles, without its value", () =>
+    Effect.gen(function* () {
+      for (const option of Object.keys(options)) {
+        const error = yield* failure(build({ ...good, [`${option}x`]: "s3cret" } as never))
+        const reason = `is not an option; did you mean ${option}?`
+        expect(error).toEqual(
+          new ConfigurationError.ConfigurationError({ option: `${option}x`, value: "(string)", reason })
+        )
+      }
+      for (const option of ["clientSecret", "__proto__x", "constructor", "toString"]) {
+        const error = yield* failure(build({ ...good, [option]: ["s3cret"] } as never))
+        expect(error.message).toBe(`${option} "(object)": is not an option`)
+      }
+      // As an option that is left out.
+      yield* build({ ...good, unset: undefined } as never)
+    })
+  )
+
+  it.effect("refuses what is no object of options", () =>
     Effect.gen(function* () {
       const optional = Object.keys(good).length === 0
       for (const [value, shown] of optional ? not.record : [...not.record, missing]) {
         const error = yield* failure(build(value as never))
-        // A tag keeps its options until its Layer is built, and the error is then about its scopes.
+        // A tag keeps what it is given until its Layer is built, and says it then of its scopes.
         if (error.option !== "scopes") expect([error.option, error.reason]).toEqual(["options", "is not an object"])
         expect(["scopes", "options"]).toContain(error.option)
         if (error.option === "options") expect(error.value).toBe(shown)
@@ -344,7 +414,7 @@ describe("options with members", () => {
     Effect.map(failure(server(given)), (error) => expect([error.option, error.value]).toEqual([option, value]))
   )
 
-  it.effect("are copied, so that a list may change later", () =>
+  it.effect("are not those of a list that is changed later", () =>
     Effect.gen(function* () {
       const authorizationServers: [string] = [issuer]
       const { metadata } = yield* ProtectedResource.make({ baseUrl, authorizationServers })
@@ -377,7 +447,7 @@ describe("layerConfig", () => {
     }
   ]
 
-  it.effect.each(layers)("of $name refuses a value that is not a Config, and names it", ({ good, layerConfig }) =>
+  it.effect.each(layers)("of $name refuses what is no Config, by its name", ({ good, layerConfig }) =>
     Effect.gen(function* () {
       yield* built(layerConfig(good as never))
       for (const [value, shown] of [missing, ...others, ...numbers, ...booleans, text, list, set] as const) {
@@ -388,10 +458,14 @@ describe("layerConfig", () => {
         const whole = yield* failure(built(layerConfig(value as never)))
         expect([whole.option, whole.reason]).toEqual(["options", "is not a Config"])
       }
+      const mistyped = { ...good, requiredScope: Config.succeed(["notes:read"]) } as never
+      expect((yield* failure(built(layerConfig(mistyped)))).message).toBe(
+        'requiredScope "(object)": is not an option; did you mean requiredScopes?'
+      )
     })
   )
 
-  it.effect("reads the members of an option from one Config each, or the option from one Config", () =>
+  it.effect("reads members of an option one by one, and the whole from one Config", () =>
     Effect.gen(function* () {
       const good = { baseUrl: Config.succeed(baseUrl), authorizationServers: Config.succeed([issuer] as const) }
       const nested = { ...good, scopeHierarchy: { admin: Config.succeed(["write"]) } }
@@ -415,7 +489,7 @@ describe("scopes of MCP operations", () => {
       >
     )
 
-  it.effect.each(["notes:admin", [1], [["notes:admin"]], 1, true, {}, null])("of a tool are not %j", (scopes) =>
+  it.effect.each(["notes:admin", [1], [["notes:admin"]], 1, true, {}, null, []])("of a tool are not %j", (scopes) =>
     Effect.gen(function* () {
       const Tools = Toolkit.make(Tool.make("erase").annotate(BearerAuthMcp.Scopes, scopes as never))
       const tools = Layer.provide(BearerAuthMcp.toolkit(Tools), Tools.toLayer({ erase: () => Effect.void }))
@@ -424,15 +498,17 @@ describe("scopes of MCP operations", () => {
     })
   )
 
-  it.effect.each<unknown>([["notes:admin"], 1, undefined])("of a prompt are not %j", (scope) =>
-    Effect.gen(function* () {
-      const prompt = BearerAuthMcp.layerScopes(scope as never)(Effect.void)
-      expect((yield* failure(build(prompt as never))).option).toBe("BearerAuthMcp scopes")
-    })
+  it.effect.each<ReadonlyArray<unknown>>([[["notes:admin"]], [1], [undefined], []])(
+    "of a prompt are not %j",
+    (scopes) =>
+      Effect.gen(function* () {
+        const prompt = BearerAuthMcp.layerScopes(...(scopes as [string]))(Effect.void)
+        expect((yield* failure(build(prompt as never))).option).toBe("BearerAuthMcp scopes")
+      })
   )
 })
 
-describe("functions that return no effect", () => {
+describe("functions without an effect to fail with", () => {
   const unset = undefined as never
   const resource = { audiences: [baseUrl] } as const
   it.each<{ what: string; call: () => unknown; option: string; value: string }>([
@@ -509,6 +585,36 @@ describe("functions that return no effect", () => {
       option: "requiredClaims",
       value: "sub"
     },
+    {
+      what: "lifetime of an unknown option",
+      call: () => Check.lifetime({ clockTolerence: "1 second" } as never),
+      option: "clockTolerence",
+      value: "(string)"
+    },
+    {
+      what: "accessTokenType of an unknown option",
+      call: () => Check.accessTokenType({ resource, acceptMissingTypes: true } as never),
+      option: "acceptMissingTypes",
+      value: "(boolean)"
+    },
+    {
+      what: "verify of an unknown option",
+      call: () => Jwt.verify(Redacted.make("x"), { maxTokenLenght: 1 } as never),
+      option: "maxTokenLenght",
+      value: "(number)"
+    },
+    {
+      what: "requireScopes()",
+      call: () => AccessToken.requireScopes(...([] as unknown as [string])),
+      option: "scopes",
+      value: ""
+    },
+    {
+      what: "requireScopes of a list",
+      call: () => AccessToken.requireScopes(["admin"] as never),
+      option: "scopes",
+      value: "(array)"
+    },
     { what: "scopes of a text", call: () => Check.scopes("read" as never), option: "scopes", value: "read" },
     {
       what: "scopes of null for a resource",
@@ -534,11 +640,11 @@ describe("functions that return no effect", () => {
       option: "options",
       value: "(null)"
     }
-  ])("throw the ConfigurationError: $what", ({ call, option, value }) => {
+  ])("throw the error: $what", ({ call, option, value }) => {
     expect(call).toThrow(expect.objectContaining({ _tag: "ConfigurationError", option, value }))
   })
 
-  it.effect("do not throw if they return an effect or an Either: ScopeHierarchy.make, ResourceUrl.parse", () =>
+  it.effect("of which these return it: ScopeHierarchy.make, ResourceUrl.parse", () =>
     Effect.gen(function* () {
       expect(yield* failure(ScopeHierarchy.make(unset))).toMatchObject({
         option: "scopeHierarchy",

@@ -10,13 +10,15 @@ import * as Layer from "effect/Layer"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
+import { someScopes } from "../resource/scope.ts"
 import { AccessToken } from "../token/AccessToken.ts"
 import type { TokenVerifier } from "../token/TokenVerifier.ts"
 import { ScopeMissing } from "../TokenError.ts"
-import { make, type Options } from "./authenticator.ts"
+import { type Authenticator, make, type Options } from "./authenticator.ts"
 import * as boundRoute from "./boundRoute.ts"
 import { incoming, isPreflight } from "./request.ts"
-import { respond, respondWithoutBody } from "./response.ts"
+import { beforeResponse, respond, respondWithoutBody } from "./response.ts"
+import { scopeMissingOf } from "./scopeMissingResponse.ts"
 
 export { type Authenticator, make, type Options } from "./authenticator.ts"
 export { credentials, type Incoming, incoming } from "./request.ts"
@@ -38,7 +40,7 @@ export const middleware = (options?: Options) =>
       const { resource } = yield* ProtectedResource
       const door = yield* make(options)
       return (handler) => {
-        const { open, withoutBodies } = boundRoute.putAround(door, "BearerAuth", resource)
+        const { answersErrors, open, withoutBodies } = boundRoute.putAround(door, "BearerAuth", resource)
         // The types of the router do not know routes that a door leaves alone; such a route reads no token.
         if (open) return handler as Effect.Effect<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>
         const answer = withoutBodies ? respondWithoutBody : respond
@@ -47,17 +49,33 @@ export const middleware = (options?: Options) =>
           const asked = incoming(request)
           return Effect.matchEffect(door.authenticate(asked), {
             onFailure: (error) => answer(door.challenge(error), request),
-            onSuccess: (accessToken) =>
-              Effect.provideService(handler, AccessToken, accessToken).pipe(
+            onSuccess: (verified) => {
+              // A copy: what its handler lacks is noted beside it, and requests that send the same token share a token.
+              const accessToken = answersErrors ? { ...verified } : verified
+              const handled = Effect.provideService(handler, AccessToken, accessToken).pipe(
                 Effect.catchIf(isScopeMissing, (error) =>
                   Effect.flatMap(door.challengeHandler(error, asked), (challenge) => answer(challenge, request))
                 )
               )
+              return answersErrors ? Effect.flatMap(handled, challengeResponse(door, request, accessToken)) : handled
+            }
           })
         })
       }
     })
   )
+
+/** Adds the challenge to a response that was made of a handler's own `ScopeMissing`. */
+const challengeResponse =
+  (door: Authenticator, request: HttpServerRequest.HttpServerRequest, accessToken: AccessToken["Type"]) =>
+  (response: HttpServerResponse.HttpServerResponse): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+    const error = scopeMissingOf(accessToken, response)
+    return error === undefined
+      ? Effect.succeed(response)
+      : Effect.flatMap(door.challengeHandler(error, incoming(request)), ({ headers }) =>
+          Effect.as(beforeResponse(request, headers), response)
+        )
+  }
 
 const isScopeMissing = (error: unknown): error is ScopeMissing => error instanceof ScopeMissing
 
@@ -77,7 +95,10 @@ export const layerScopes = (
   HttpLayerRouter.Request<"Requires", AccessToken>,
   ConfigurationError.ConfigurationError,
   ProtectedResource | TokenVerifier
-> => Layer.fresh(middleware({ scopes }).layer)
+> =>
+  Layer.fresh(
+    Layer.unwrapEffect(Effect.map(someScopes("scopes", scopes), (read) => middleware({ scopes: read }).layer))
+  )
 
 /** The handler of a route. */
 export type Handler<E, R> =
@@ -109,13 +130,13 @@ export const add = <E, R>(
   path: `/${string}`,
   handler: Handler<E, R>
 ): Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, R | AccessToken>> =>
-  boundRoute.layer({ open: false, withoutBodies: false }, route(method, path, handler), (doors) =>
+  boundRoute.layer({}, route(method, path, handler), (doors) =>
     doors.size > 0
       ? Effect.void
       : Effect.flatMap(ProtectedResource, (resource) =>
           ConfigurationError.make(
             "BearerAuth.add",
-            `${method} ${below(resource.path, path)}`,
+            `${method} ${boundRoute.below(resource.path, path)}`,
             "has no BearerAuth.layer"
           )
         )
@@ -132,16 +153,19 @@ export const addOpen = <E, R>(
   path: `/${string}`,
   handler: Handler<E, R>
 ): Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>> =>
-  boundRoute.layer({ open: true, withoutBodies: false }, route(method, path, handler), () =>
+  boundRoute.layer({ open: true }, route(method, path, handler), () =>
     Effect.flatMap(ProtectedResource, (resource) =>
-      Effect.zipRight(published.onRouter(resource), boundRoute.logOpen([`${method} ${below(resource.path, path)}`]))
+      Effect.zipRight(
+        published.onRouter(resource),
+        boundRoute.logOpen([`${method} ${boundRoute.below(resource.path, path)}`])
+      )
     )
   ) as Layer.Layer<never, ConfigurationError.ConfigurationError, Route<E, Exclude<R, AccessToken>> | WithoutToken<R>>
 
 const route = <E, R>(method: Method, path: `/${string}`, handler: Handler<E, R>) =>
   Layer.unwrapEffect(
-    Effect.map(ProtectedResource, (resource) => HttpLayerRouter.add(method, below(resource.path, path), handler))
+    Effect.gen(function* () {
+      const resource = yield* ProtectedResource
+      return HttpLayerRouter.add(method, boundRoute.below(resource.path, yield* boundRoute.routePath(path)), handler)
+    })
   )
-
-const below = (base: `/${string}`, path: `/${string}`): `/${string}` =>
-  path === "/" ? base : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)

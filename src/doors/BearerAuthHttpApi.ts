@@ -14,7 +14,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { AccessToken } from "../token/AccessToken.ts"
 import * as authenticator from "./authenticator.ts"
 import { incoming } from "./request.ts"
@@ -24,10 +23,10 @@ import * as adding from "./boundRoute.ts"
 import { contextOfCurrentFiber, requireSameResource } from "./boundRoute.ts"
 import { type BodyOptions, layerBounded } from "./boundedBody.ts"
 import * as published from "../resource/published.ts"
-import { lastFoundOf } from "../token/scopeMissing.ts"
+import { scopeMissingOf } from "./scopeMissingResponse.ts"
 import { givenScopes } from "../resource/scope.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
-import { ScopeMissing, TokenError } from "../TokenError.ts"
+import { TokenError } from "../TokenError.ts"
 import type { TokenVerifier } from "../token/TokenVerifier.ts"
 
 const definition = { provides: AccessToken, failure: TokenError, security: { bearer: HttpApiSecurity.bearer } } as const
@@ -111,33 +110,20 @@ const authenticate = (door: authenticator.Authenticator, request: HttpServerRequ
 /** The requests whose response has its challenge: an endpoint may have several tags, and only one of them answers. */
 const answered = new WeakSet<HttpServerRequest.HttpServerRequest>()
 
-/**
- * Adds the challenge to the response to a handler's own `ScopeMissing`.
- *
- * A middleware of `HttpApi` does not see the error of its handler, only the response that is made of it. The response has to be
- * that of the error which was noted for this token: the handler may also pass on a response of another server that looks
- * like one.
- */
+/** Adds the challenge to the response that was made of a handler's own `ScopeMissing`. */
 const challengeHandler = (
   door: authenticator.Authenticator,
   request: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse,
   accessToken: AccessToken["Type"]
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const error = lastFoundOf(accessToken)
-  if (error === undefined || answered.has(request) || !isAbout(error, response)) return Effect.succeed(response)
+  const error = answered.has(request) ? undefined : scopeMissingOf(accessToken, response)
+  if (error === undefined) return Effect.succeed(response)
   answered.add(request)
   return Effect.map(door.challengeHandler(error, incoming(request)), ({ headers }) =>
     finish(response, request, headers)
   )
 }
-
-const isAbout = (error: ScopeMissing, { body, status }: HttpServerResponse.HttpServerResponse): boolean =>
-  status === 403 &&
-  body._tag === "Uint8Array" &&
-  new TextDecoder().decode(body.body) === JSON.stringify(encodeScopeMissing(error))
-
-const encodeScopeMissing = Schema.encodeSync(ScopeMissing)
 
 /**
  * Marks endpoints, groups or APIs that anyone may ask, without an access token: `endpoint.annotate(BearerAuthHttpApi.Open, true)`.
@@ -173,30 +159,32 @@ export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.
   | HandlersR
 > =>
   adding.layer(
-    { open: false, withoutBodies: false },
+    { answersErrors: true },
     HttpLayerRouter.addHttpApi(api).pipe(
       Layer.provide(handlers),
       Layer.provide(routerBelowResource),
       Layer.provide(layerBounded(options))
     ),
     (doors) =>
-      Effect.zipRight(
-        Effect.flatMap(ProtectedResource, published.onRouter),
-        adding.protection("BearerAuthHttpApi", operationsOf(api as never), doors)
+      Effect.flatMap(ProtectedResource, (resource) =>
+        Effect.zipRight(
+          published.onRouter(resource),
+          adding.protection("BearerAuthHttpApi", operationsOf(api as never, resource.path), doors)
+        )
       )
   )
 
-const operationsOf = ({ annotations, groups, middlewares }: HttpApi.HttpApi.AnyWithProps) =>
+const operationsOf = ({ annotations, groups, middlewares }: HttpApi.HttpApi.AnyWithProps, path: `/${string}`) =>
   Object.values(groups).flatMap((group) =>
     Object.values(group.endpoints).map((endpoint) => ({
-      name: `${endpoint.method} ${endpoint.path}`,
+      name: `${endpoint.method} ${adding.below(path, endpoint.path)}`,
       isProtected: [...middlewares, ...group.middlewares, ...endpoint.middlewares].some(
         ({ optional, provides }) => provides === AccessToken && !optional
       ),
       isOpen: [endpoint.annotations, group.annotations, annotations]
         .map(Context.getOption(Open))
         .reduce((near, far) => Option.orElse(near, () => far))
-        .pipe(Option.getOrElse(() => false))
+        .pipe(Option.contains<unknown>(true))
     }))
   )
 

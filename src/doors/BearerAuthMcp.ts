@@ -17,7 +17,8 @@ import * as Option from "effect/Option"
 import * as AccessToken from "../token/AccessToken.ts"
 import * as authenticator from "./authenticator.ts"
 import * as Challenge from "./Challenge.ts"
-import * as ConfigurationError from "../ConfigurationError.ts"
+import type * as ConfigurationError from "../ConfigurationError.ts"
+import * as adding from "./boundRoute.ts"
 import * as boundedBody from "./boundedBody.ts"
 import * as messages from "./mcpMessages.ts"
 import * as operations from "./mcpOperations.ts"
@@ -100,8 +101,7 @@ const pathOf = (options: Options, resource: ProtectedResource.ProtectedResource[
     yield* read.text("version", options.version)
     if (options.hideForbidden !== undefined) yield* read.boolean("hideForbidden", options.hideForbidden)
     const { path = resource.path } = options
-    if ((yield* read.text("path", path)).startsWith("/")) return path
-    return yield* ConfigurationError.make("path", path, "does not begin with a slash")
+    return yield* adding.routePath(path)
   })
 
 const methodNotAllowed = (path: `/${string}`) =>
@@ -119,7 +119,13 @@ const door = (options: Options) =>
   HttpLayerRouter.middleware<{ provides: AccessToken.AccessToken }>()(
     Effect.gen(function* () {
       const resource = yield* ProtectedResource.ProtectedResource
-      yield* read.record("options", options)
+      yield* read.options<Options>(options, {
+        name: true,
+        version: true,
+        path: true,
+        hideForbidden: true,
+        maxBodyBytes: true
+      })
       const maxBodyBytes = yield* boundedBody.maxBodyBytes(options.maxBodyBytes)
       const registry = yield* McpServer.McpServer
       const guarded = yield* mcpRegistry.guard(registry, resource.resource, McpServer.McpServer.make)

@@ -142,7 +142,7 @@ export const add = <Rpcs extends Rpc.Any>(
   | Rpc.Middleware<Rpcs>
 > =>
   adding.layer(
-    { open: false, withoutBodies: true },
+    { withoutBodies: true },
     Layer.unwrapEffect(
       Effect.map(ProtectedResource, ({ path, resource }) =>
         RpcServer.layerHttpRouter({ group, path, protocol: "http" }).pipe(
@@ -162,7 +162,7 @@ export const add = <Rpcs extends Rpc.Any>(
         ] as ReadonlyArray<Rpc.AnyWithProps>
         yield* requireOwnMiddleware(procedures, resource.resource)
         yield* published.onRouter(resource)
-        yield* adding.protection("BearerAuthRpc", procedures.map(operationOf), doors)
+        yield* adding.protection("BearerAuthRpc", procedures.map(operationAt(resource.path)), doors)
       })
   )
 
@@ -200,8 +200,10 @@ const requireOwnMiddleware = (procedures: ReadonlyArray<Rpc.AnyWithProps>, resou
     return bound === undefined ? Effect.void : adding.anotherResource("BearerAuthRpc", bound, resource)
   })
 
-const operationOf = ({ _tag, annotations, middlewares }: Rpc.AnyWithProps): adding.Operation => ({
-  name: _tag,
-  isProtected: [...middlewares].some(({ optional, provides }) => provides === AccessToken && !optional),
-  isOpen: Option.getOrElse(Context.getOption(annotations, Open), () => false)
-})
+const operationAt =
+  (path: string) =>
+  ({ _tag, annotations, middlewares }: Rpc.AnyWithProps): adding.Operation => ({
+    name: `POST ${path} ${_tag}`,
+    isProtected: [...middlewares].some(({ optional, provides }) => provides === AccessToken && !optional),
+    isOpen: Option.contains<unknown>(Context.getOption(annotations, Open), true)
+  })

@@ -7,10 +7,9 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { decisions } from "../metrics.ts"
-import * as read from "../options.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
-import { scopeList } from "../resource/scope.ts"
+import { scopeList, scopeOptions } from "../resource/scope.ts"
 import { type AccessToken, withScopes } from "../token/AccessToken.ts"
 import { isSucceeded } from "../token/flatMapNow.ts"
 import * as Jwt from "../token/Jwt.ts"
@@ -54,8 +53,7 @@ export const make = (
     const resource = yield* ProtectedResource
     const verifier = yield* TokenVerifier
     yield* requireSameResource(verifier, resource.resource)
-    const { scopes: given = [] } = yield* read.record("options", options === undefined ? {} : options)
-    const scopes = yield* scopeList("scopes", given)
+    const scopes = yield* scopeList("scopes", yield* scopeOptions(options))
     yield* published.byDoor(resource)
     yield* announced(verifier)
     const required = [...new Set([...resource.requiredScopes, ...scopes])]

@@ -5,10 +5,12 @@
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
+import * as read from "../options.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import { isDeclaredTwice } from "../resource/wellKnown.ts"
 
@@ -27,7 +29,11 @@ export interface Kind {
   readonly open: boolean
   /** Rejections have no body: a client of these routes reads every body as its own messages. */
   readonly withoutBodies: boolean
+  /** The routes answer the errors of their handlers themselves, so that a door sees only the response. */
+  readonly answersErrors: boolean
 }
+
+const ordinary: Kind = { open: false, withoutBodies: false, answersErrors: false }
 
 /**
  * Notes that a door is put around a route, and returns the kind of the route. Call it in the fiber that adds the route.
@@ -39,7 +45,7 @@ export const putAround = (door: object, name: string, resource: string): Kind =>
   const context = contextOfCurrentFiber()
   requireSameResource(context, name, resource)
   const adding = Context.getOption(context, Adding)
-  if (Option.isNone(adding)) return { open: false, withoutBodies: false }
+  if (Option.isNone(adding)) return ordinary
   if (!adding.value.open) adding.value.doors.add(door)
   return adding.value
 }
@@ -70,7 +76,7 @@ export const anotherResource = (name: string, resource: string, own: string): Co
  * where it is given to `HttpLayerRouter.serve` by itself; the second time changes nothing.
  */
 export const layer = <E, R, E2, R2>(
-  kind: Kind,
+  kind: Partial<Kind>,
   routes: Layer.Layer<never, E, R>,
   check: (doors: ReadonlySet<object>) => Effect.Effect<void, E2, R2>
 ): Layer.Layer<
@@ -88,7 +94,7 @@ export const layer = <E, R, E2, R2>(
         const before = added.get(router)
         const isSecondTime = before !== undefined && before.resource === resource
         const built = yield* Effect.scopeWith((scope) =>
-          Layer.buildWithScope(Layer.provide(routes, Layer.succeed(Adding, { ...kind, doors })), scope)
+          Layer.buildWithScope(Layer.provide(routes, Layer.succeed(Adding, { ...ordinary, ...kind, doors })), scope)
         ).pipe(
           Effect.as(true),
           Effect.catchAllDefect((defect) => {
@@ -139,6 +145,18 @@ export const protection = (
 /** Logs what is open to anyone, in one line. */
 export const logOpen = (names: ReadonlyArray<string>): Effect.Effect<void> =>
   names.length === 0 ? Effect.void : Effect.logInfo(`Open to anyone, without an access token: ${names.join(", ")}`)
+
+/** The path of what a resource has at a path of its own: `"/"` is the resource itself. */
+export const below = (base: `/${string}`, path: `/${string}`): `/${string}` =>
+  path === "/" ? base : (`${base.replace(/\/$/, "")}${path}` as `/${string}`)
+
+/** The path of a route. */
+export const routePath = (path: unknown): read.Read<`/${string}`> =>
+  Either.filterOrLeft(
+    read.text("path", path),
+    (text): text is `/${string}` => text.startsWith("/"),
+    (text) => ConfigurationError.make("path", text, "does not begin with a slash")
+  )
 
 /** What a Layer has added to a router. */
 interface Added {

@@ -9,7 +9,7 @@ import * as Multipart from "@effect/platform/Multipart"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as ConfigurationError from "../ConfigurationError.ts"
+import * as read from "../options.ts"
 
 /** How much a door reads of a request. */
 export interface BodyOptions {
@@ -18,10 +18,11 @@ export interface BodyOptions {
 }
 
 /** A limit of a door: 1 MiB by default. Fails if it is no whole number of bytes above zero. */
-export const maxBodyBytes = (option = 1_048_576): Effect.Effect<number, ConfigurationError.ConfigurationError> =>
-  Number.isSafeInteger(option) && option > 0
-    ? Effect.succeed(option)
-    : ConfigurationError.make("maxBodyBytes", String(option), "is not a whole number of bytes above zero")
+export const maxBodyBytes = (option: unknown = 1_048_576): read.Read<number> =>
+  read.number("maxBodyBytes", option, {
+    holds: (bytes) => Number.isSafeInteger(bytes) && bytes > 0,
+    complaint: "is not a whole number of bytes above zero"
+  })
 
 /**
  * A route whose handler reads at most `maxBytes` of its request's body. Beyond that the answer is 413, whatever the handler
@@ -40,7 +41,7 @@ export const bounded = <E, R>(
     let exceeded = false
     let reading: Promise<Uint8Array<ArrayBuffer>> | undefined
     const bytes = Effect.tryPromise({
-      try: () => (reading ??= read(request, maxBytes)),
+      try: () => (reading ??= readBody(request, maxBytes)),
       catch: (cause) => {
         if (cause instanceof BodyTooLarge) exceeded = true
         return new HttpServerError.RequestError({ request, reason: "Decode", cause })
@@ -60,12 +61,11 @@ export const bounded = <E, R>(
 /** `bounded` for the routes that the Layer is provided to. */
 export const layerBounded = (options?: BodyOptions) =>
   HttpLayerRouter.middleware(
-    Effect.map(
-      maxBodyBytes(options?.maxBodyBytes),
-      (maxBytes) =>
-        <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
-          bounded(handler, maxBytes)
-    )
+    Effect.gen(function* () {
+      const given = yield* read.options<BodyOptions>(options === undefined ? {} : options, { maxBodyBytes: true })
+      const maxBytes = yield* maxBodyBytes(given.maxBodyBytes)
+      return <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) => bounded(handler, maxBytes)
+    })
   ).layer
 
 /**
@@ -143,7 +143,7 @@ const isRead = ({ source }: HttpServerRequest.HttpServerRequest): boolean =>
   isNode(source) ? source.readableDidRead : Object(source).bodyUsed === true
 
 /** All bytes of the body. Rejects with `BodyTooLarge`, or with what broke the body off. */
-const read = async (
+const readBody = async (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number
 ): Promise<Uint8Array<ArrayBuffer>> => {

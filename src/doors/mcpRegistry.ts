@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as operations from "./mcpOperations.ts"
-import { scopeList } from "../resource/scope.ts"
+import { someScopes } from "../resource/scope.ts"
 
 type Registry = McpServer.McpServer["Type"]
 type Add = Pick<Registry, "addTool" | "addPrompt" | "addResource" | "addResourceTemplate">
@@ -93,7 +93,7 @@ export const declaring = (
 ): Effect.Effect<Registry, ConfigurationError.ConfigurationError> =>
   Effect.gen(function* () {
     const lists = "tools" in needed ? [...needed.tools.values()] : [needed.others]
-    const scopes = (yield* Effect.forEach(lists, (list) => scopeList("BearerAuthMcp scopes", list))).flat()
+    const scopes = (yield* Effect.forEach(lists, (list) => someScopes("BearerAuthMcp scopes", list))).flat()
     const own = yield* ownResource
     const door = guarded.get(registry)
     if (door === undefined && scopes.length > 0) {

@@ -3,12 +3,12 @@
  *
  * Types are structural: what runs under Express runs under everything that speaks `(request, response, next)`.
  */
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AccessToken } from "../token/AccessToken.ts"
 import type * as BearerAuth from "./BearerAuth.ts"
 import { type Answer, answers } from "../TokenError.ts"
 import * as boundedBody from "./boundedBody.ts"
+import * as read from "../options.ts"
 import * as promiseDoor from "./promiseDoor.ts"
 import { isPreflight } from "./request.ts"
 
@@ -111,15 +111,18 @@ export const make = async <E>(auth: promiseDoor.Auth<E>, toError: ToError): Prom
     requireBearerAuth: (options) => requireBearerAuth(authenticate(options), url),
     metadata: metadataMiddleware(metadata),
     protect: (handler, options) => {
-      const maxBodyBytes = Either.getOrThrowWith(
-        Effect.runSync(Effect.either(boundedBody.maxBodyBytes(options?.maxBodyBytes))),
-        (error) => error
+      const { maxBodyBytes: given, scopes } = read.orThrow(
+        read.options<ProtectOptions>(options === undefined ? {} : options, { maxBodyBytes: true, scopes: true })
       )
-      return protect((incoming, accessToken) => {
-        const authorization = incoming.headers.get("authorization")
-        const info = authInfo(tokenOf(authorization), accessToken, url)
-        return boundedBody.boundedWeb(incoming, maxBodyBytes, (request) => handler(request, info))
-      }, options)
+      const maxBodyBytes = read.orThrow(boundedBody.maxBodyBytes(given))
+      return protect(
+        (incoming, accessToken) => {
+          const authorization = incoming.headers.get("authorization")
+          const info = authInfo(tokenOf(authorization), accessToken, url)
+          return boundedBody.boundedWeb(incoming, maxBodyBytes, (request) => handler(request, info))
+        },
+        { scopes: scopes as BearerAuth.Options["scopes"] }
+      )
     },
     dispose
   }

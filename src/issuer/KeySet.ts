@@ -16,6 +16,7 @@ import { type FetchFailure, fetchJson } from "./fetchJson.ts"
 import { fromConfig } from "../fromConfig.ts"
 import { type Algorithm, isAlgorithm } from "./algorithm.ts"
 import * as JwksUri from "./jwksUri.ts"
+import { remoteOptions } from "./optionNames.ts"
 import { ahead } from "./keptValue.ts"
 import * as keyIndex from "./keyIndex.ts"
 import { keySetRefreshes } from "../metrics.ts"
@@ -94,7 +95,7 @@ export const layerLocal = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { algorithms: true, jwks: true })
       const algorithms = yield* allowedAlgorithms(options)
       const { keys: members } = yield* read.record("jwks", options.jwks)
       if (!Array.isArray(members)) return yield* ConfigurationError.make("jwks", "", "has no keys")
@@ -132,7 +133,7 @@ export const layerRemote = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { ...remoteOptions, jwksUri: true })
       // Unlike an identifier, the URL of a key set may have a query.
       yield* ResourceUrl.parse("jwksUri", (yield* read.text("jwksUri", options.jwksUri)).split("?")[0]!)
       const client = yield* HttpClient.HttpClient
@@ -159,7 +160,7 @@ export const layerDiscovery = (
   Layer.scoped(
     KeySet,
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<typeof options>(options, { ...remoteOptions, issuer: true })
       yield* ResourceUrl.parse("issuer", options.issuer)
       const client = yield* HttpClient.HttpClient
       const { freshFor } = yield* timesOf(options)

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { fromConfig } from "../fromConfig.ts"
 import * as read from "../options.ts"
+import { resourceOptions } from "../resource/optionNames.ts"
 import * as ProtectedResource from "../resource/ProtectedResource.ts"
 import * as ResourceServer from "./ResourceServer.ts"
 import * as ResourceUrl from "../resource/ResourceUrl.ts"
@@ -46,9 +47,9 @@ export const layer = (
   HttpClient.HttpClient
 > =>
   Layer.unwrapEffect(
-    Effect.map(issuerOf(options), (issuer) =>
+    Effect.map(issuerOf(options, optionNames), (issuer) =>
       ResourceServer.layer({
-        ...options,
+        ...read.pick(options, ownOptions),
         issuer,
         keys: { jwksUri: `${issuer}/oauth2/jwks` },
         algorithms: ["RS256"],
@@ -77,7 +78,9 @@ export const layerResource = (
   options: ResourceOptions
 ): Layer.Layer<ProtectedResource.ProtectedResource, ConfigurationError.ConfigurationError> =>
   Layer.unwrapEffect(
-    Effect.map(issuerOf(options), (issuer) => ProtectedResource.layer({ ...options, authorizationServers: [issuer] }))
+    Effect.map(issuerOf(options, resourceOptionNames), (issuer) =>
+      ProtectedResource.layer({ ...read.pick(options, resourceOptions), authorizationServers: [issuer] })
+    )
   )
 
 /** `layerResource` with every option from `Config`. */
@@ -86,10 +89,24 @@ export const layerResourceConfig = (
 ): Layer.Layer<ProtectedResource.ProtectedResource, ConfigurationError.ConfigurationError | ConfigError.ConfigError> =>
   fromConfig(options, layerResource)
 
+const resourceOptionNames: read.Names<ResourceOptions> = { ...resourceOptions, authkitDomain: true }
+
+/** What is handed on as it is. */
+const ownOptions = {
+  ...resourceOptions,
+  acceptedAudiences: true,
+  accessTokenClaims: true,
+  clockTolerance: true,
+  maxTokenLength: true,
+  requiredClaims: true
+} as const
+
+const optionNames: read.Names<Options> = { ...ownOptions, authkitDomain: true }
+
 /** The issuer of an AuthKit domain: its origin, without a slash. */
-const issuerOf = (options: ResourceOptions) =>
+const issuerOf = (options: ResourceOptions, names: read.Names<ResourceOptions>) =>
   Effect.gen(function* () {
-    yield* read.record("options", options)
+    yield* read.options(options, names)
     const domain = yield* read.text("authkitDomain", options.authkitDomain)
     const wrong = (reason: string) => ConfigurationError.make("authkitDomain", domain, reason)
     const url = domain === "" || domain.includes("://") ? domain : `https://${domain}`

@@ -11,6 +11,9 @@ import type * as ConfigurationError from "../ConfigurationError.ts"
 import { fromConfig } from "../fromConfig.ts"
 import * as read from "../options.ts"
 import * as KeySet from "../issuer/KeySet.ts"
+import { remoteOptions } from "../issuer/optionNames.ts"
+import { resourceOptions } from "../resource/optionNames.ts"
+import { jwtOptions } from "../token/optionNames.ts"
 import * as ProtectedResource from "../resource/ProtectedResource.ts"
 import * as ResourceUrl from "../resource/ResourceUrl.ts"
 import * as TokenVerifier from "../token/TokenVerifier.ts"
@@ -42,11 +45,13 @@ export const layer = (
 > =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      yield* read.record("options", options)
+      yield* read.options<Options>(options, { ...resourceOptions, ...jwtOptions, ...remoteOptions, keys: true })
       yield* ResourceUrl.parse("issuer", options.issuer)
-      return TokenVerifier.layerJwt(options).pipe(
+      return TokenVerifier.layerJwt(read.pick(options, jwtOptions)).pipe(
         Layer.provide(yield* keySet(options)),
-        Layer.provideMerge(ProtectedResource.layer({ ...options, authorizationServers: [options.issuer] }))
+        Layer.provideMerge(
+          ProtectedResource.layer({ ...read.pick(options, resourceOptions), authorizationServers: [options.issuer] })
+        )
       )
     })
   )
@@ -60,14 +65,15 @@ export const layerConfig = (
   HttpClient.HttpClient
 > => fromConfig(options, layer)
 
-const keySet = ({
-  keys,
-  ...options
-}: Options): read.Read<Layer.Layer<KeySet.KeySet, ConfigurationError.ConfigurationError, HttpClient.HttpClient>> => {
-  if (keys === undefined) return Either.right(KeySet.layerDiscovery(options))
+const keySet = (
+  options: Options
+): read.Read<Layer.Layer<KeySet.KeySet, ConfigurationError.ConfigurationError, HttpClient.HttpClient>> => {
+  const { algorithms, issuer, keys } = options
+  const remote = read.pick(options, remoteOptions)
+  if (keys === undefined) return Either.right(KeySet.layerDiscovery({ ...remote, issuer }))
   return Either.map(read.choice("keys", keys, { jwksUri: true, jwks: true }), () =>
     keys.jwks === undefined
-      ? KeySet.layerRemote({ ...options, jwksUri: keys.jwksUri })
-      : KeySet.layerLocal({ ...options, jwks: keys.jwks })
+      ? KeySet.layerRemote({ ...remote, jwksUri: keys.jwksUri })
+      : KeySet.layerLocal({ algorithms, jwks: keys.jwks })
   )
 }

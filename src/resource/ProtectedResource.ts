@@ -13,6 +13,7 @@ import * as ConfigurationError from "../ConfigurationError.ts"
 import { fromConfig } from "../fromConfig.ts"
 import * as published from "./published.ts"
 import * as read from "../options.ts"
+import { resourceOptions } from "./optionNames.ts"
 import { scopeList } from "./scope.ts"
 import * as ResourceUrl from "./ResourceUrl.ts"
 import * as ScopeHierarchy from "./ScopeHierarchy.ts"
@@ -88,7 +89,7 @@ export const make = (
   options: Options
 ): Effect.Effect<ProtectedResource["Type"], ConfigurationError.ConfigurationError> =>
   Effect.gen(function* () {
-    yield* read.record("options", options)
+    yield* read.options<Options>(options, { ...resourceOptions, authorizationServers: true })
     yield* ResourceUrl.parse("baseUrl", options.baseUrl)
     const { baseUrl, path, resourceBaseUrl, resourceDocumentation, resourceName, scopeHierarchy } = options
     const url = yield* resourceBaseUrl === undefined

@@ -37,7 +37,7 @@ export const make = (options: {
   readonly baseUrlOption?: string | undefined
 }): read.Read<ResourceUrl> =>
   Either.gen(function* () {
-    yield* read.record("options", options)
+    yield* read.options<typeof options>(options, { baseUrl: true, path: true, baseUrlOption: true })
     const { baseUrl, baseUrlOption = "baseUrl", path: below = "" } = options
     const base = yield* parse(baseUrlOption, baseUrl)
     const path = yield* mountPath(below)

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Claimed, clientIdClaims } from "./claims.ts"
+import * as read from "../options.ts"
 import { scopeMissing } from "./scopeMissing.ts"
 import { verifiedToken, type VerifiedToken } from "./verifiedToken.ts"
 import { covers } from "../resource/ScopeHierarchy.ts"
@@ -38,11 +39,15 @@ export const withScopes = (
 /**
  * Checks that the current request's token has all of these scopes, or others that imply them. In an `HttpLayerRouter` handler
  * behind `BearerAuth` the failure becomes 403 with a challenge; a tool of `@effect/ai` reports it as its own failure.
+ *
+ * Throws `ConfigurationError` if no scope is given, because an empty list would ask for nothing.
  */
 export const requireScopes = (
   ...required: readonly [string, ...Array<string>]
-): Effect.Effect<VerifiedToken, ScopeMissing, AccessToken> =>
-  Effect.flatMap(AccessToken, (token) => withScopes(token, required))
+): Effect.Effect<VerifiedToken, ScopeMissing, AccessToken> => {
+  const scopes = read.orThrow(read.someTexts("scopes", required))
+  return Effect.flatMap(AccessToken, (token) => withScopes(token, scopes))
+}
 
 /**
  * Lets Layers whose handlers run inside a request read `AccessToken`: it passes the requirement on to the router, and only

@@ -92,7 +92,14 @@ export const accessTokenType = (
     readonly resource: { readonly audiences: readonly [string, ...Array<string>] }
   }
 ): JwtCheck<TypeMismatch> => {
-  read.orThrow(read.record("options", options))
+  read.orThrow(
+    read.options<typeof options>(options, {
+      tokenTypes: true,
+      acceptMissingType: true,
+      accessTokenClaims: true,
+      resource: true
+    })
+  )
   const { accessTokenClaims = [], acceptMissingType = false, tokenTypes = ["at+jwt"] as const } = options
   const types = read.orThrow(read.names("tokenTypes", tokenTypes))
   const typed = tokenType(...types)
@@ -181,7 +188,9 @@ const texts = (aud: unknown): ReadonlyArray<string> =>
 export const lifetime = (options?: {
   readonly clockTolerance?: Duration.DurationInput | undefined
 }): Check<Expired | NotYetValid | ClaimInvalid> => {
-  const { clockTolerance = "30 seconds" } = read.orThrow(read.record("options", options === undefined ? {} : options))
+  const { clockTolerance = "30 seconds" } = read.orThrow(
+    read.options<NonNullable<typeof options>>(options === undefined ? {} : options, { clockTolerance: true })
+  )
   const tolerance = Duration.toSeconds(read.orThrow(read.duration("clockTolerance", clockTolerance, anyTime)))
   return (claimed) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.as(within(claimed.claims, now / 1000, tolerance), claimed))

@@ -40,7 +40,9 @@ export const verify = (
   token: Redacted.Redacted,
   options: VerifyOptions = {}
 ): Effect.Effect<Jwt, Rejection, KeySet> => {
-  const { maxTokenLength: given = defaultMaxTokenLength } = read.orThrow(read.record("options", options))
+  const { maxTokenLength: given = defaultMaxTokenLength } = read.orThrow(
+    read.options<VerifyOptions>(options, { maxTokenLength: true })
+  )
   const maxTokenLength = read.orThrow(read.number("maxTokenLength", given, maxTokenLengthBounds))
   return Effect.flatMap(KeySet, (given) => {
     const keySet = catchDefects(given)

@@ -17,6 +17,7 @@ import * as read from "../options.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import { headerMemo } from "./headerMemo.ts"
 import { readHeader } from "./jwsHeader.ts"
+import { jwtOptions } from "./optionNames.ts"
 import * as pipeline from "./pipeline.ts"
 import * as policies from "./policy.ts"
 import type { Rejection } from "./rejection.ts"
@@ -71,7 +72,7 @@ export const layerJwt = (
       TokenVerifier,
       Effect.gen(function* () {
         const resource = yield* ProtectedResource
-        yield* read.record("options", options)
+        yield* read.options<JwtOptions>(options, jwtOptions)
         const policy = yield* policies.make(options, resource)
         const reader = yield* jwtReader(options, yield* KeySet)
         const cache = yield* signatureCache(options)

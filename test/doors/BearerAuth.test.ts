@@ -502,6 +502,14 @@ describe("BearerAuth.layerScopes", () => {
       expect(error.message).toBe('scopes "two words": is not a scope (printable ASCII, no space, quote, backslash)')
     })
   )
+
+  it.scoped("fails when built for no scopes at all, which a list of a program's own may hold", () =>
+    Effect.gen(function* () {
+      const none = BearerAuth.layerScopes(...([] as unknown as [string]))
+      const error = yield* Effect.flip(Layer.build(none.pipe(Layer.provide(Auth))))
+      expect(error.message).toBe('scopes "": is empty')
+    })
+  )
 })
 
 describe("AccessToken.requireScopes", () => {

@@ -12,7 +12,7 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuthHttpApi, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { AccessToken, BearerAuth, BearerAuthHttpApi, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import { ScopeMissing, type TokenError } from "effect-resource-server/TokenError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -118,7 +118,7 @@ describe("BearerAuthHttpApi.layer", () => {
       expect(yield* open.health({})).toBe("well")
       expect(lines.map(({ message }) => message)).toEqual([
         `Access tokens are accepted for aud=${resource}`,
-        "Open to anyone, without an access token: GET /health"
+        "Open to anyone, without an access token: GET /mcp/health"
       ])
       expect((yield* get(`${url}/whoami`)).status).toBe(404)
     })
@@ -351,6 +351,75 @@ describe("a handler's own ScopeMissing", () => {
           annotations: { error: "ScopeMissing" }
         }
       ])
+    })
+  )
+})
+
+describe("a handler's own ScopeMissing behind BearerAuth.layer", () => {
+  const Untagged = HttpApi.make("untagged").add(
+    HttpApiGroup.make("group").add(
+      HttpApiEndpoint.get("get", "/get").addSuccess(Schema.Any).addError(ScopeMissing, { status: 403 })
+    )
+  )
+  type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, ScopeMissing, AccessToken.AccessToken>
+  /** Asks an endpoint without a tag, with the same token each time. */
+  const asked = (handler: (times: number) => Answer, times = 1) =>
+    Effect.gen(function* () {
+      let called = 0
+      const handlers = HttpApiBuilder.group(Untagged, "group", (group) =>
+        group.handleRaw("get", () => handler(++called) as Effect.Effect<HttpServerResponse.HttpServerResponse>)
+      )
+      const { lines, url } = yield* serve(
+        BearerAuthHttpApi.add(Untagged, handlers).pipe(
+          Layer.provide(HttpLayerRouter.cors({ allowedOrigins: ["https://app.example"], exposedHeaders: ["X-App"] })),
+          Layer.provide(BearerAuth.layer),
+          Layer.provide(authAt("/mcp"))
+        )
+      )
+      lines.length = 0
+      const headers = { authorization: yield* bearer(), origin: "https://app.example" }
+      const responses = []
+      for (let time = 0; time < times; time++) responses.push(yield* get(`${url}/mcp/get`, headers))
+      return { lines, responses }
+    })
+
+  it.scopedLive("is answered with 403, a challenge that names its scopes, and a line in the log", () =>
+    Effect.gen(function* () {
+      const { lines, responses } = yield* asked(() =>
+        Effect.as(AccessToken.requireScopes("x"), HttpServerResponse.empty())
+      )
+      const [response] = responses
+      expect(response?.headers.get("access-control-expose-headers")).toMatch(/WWW-Authenticate.*Retry-After/)
+      expect(response?.headers.get("cache-control")).toBe("no-store")
+      expect([
+        response?.status,
+        response?.headers.get("www-authenticate"),
+        yield* Effect.promise(async () => response?.text())
+      ]).toEqual([403, lacking("mcp:tools x"), bodyOf(["x"], ["mcp:tools"])])
+      expect(lines).toEqual([
+        {
+          level: "WARN",
+          message: 'Request rejected: expected scopes "x", got "mcp:tools"',
+          annotations: { error: "ScopeMissing" }
+        }
+      ])
+    })
+  )
+
+  it.scopedLive("is not the answer of a server behind this one, nor that of an earlier request", () =>
+    Effect.gen(function* () {
+      const upstream = HttpServerResponse.text(bodyOf(["x"], ["mcp:tools"]), { status: 403 })
+      const { lines, responses } = yield* asked(
+        (time) =>
+          time < 3 ? Effect.as(AccessToken.requireScopes("x"), HttpServerResponse.empty()) : Effect.succeed(upstream),
+        3
+      )
+      expect(responses.map(({ headers, status }) => [status, headers.get("www-authenticate")])).toEqual([
+        [403, lacking("mcp:tools x")],
+        [403, lacking("mcp:tools x")],
+        [403, null]
+      ])
+      expect(lines.length).toBe(2)
     })
   )
 })

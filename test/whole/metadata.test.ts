@@ -134,7 +134,7 @@ describe("the metadata document", () => {
           ConfigurationError.make(
             "path",
             "/mcp",
-            "is the path of another resource on this router: both need /.well-known/oauth-protected-resource/mcp"
+            "two resources on one router share /.well-known/oauth-protected-resource/mcp"
           )
         )
       }
@@ -239,6 +239,22 @@ describe("an open route", () => {
     })
   )
 
+  it.scopedLive("has a path that begins with a slash, as every route of ours has", () =>
+    Effect.gen(function* () {
+      for (const add of [BearerAuth.add, BearerAuth.addOpen]) {
+        for (const [path, shown, reason] of [
+          ["health", "health", "does not begin with a slash"],
+          ["", "", "does not begin with a slash"],
+          [undefined, "(undefined)", "is not a string"]
+        ] as const) {
+          const route = add("GET", path as never, open)
+          const error = yield* Effect.flip(serve(any(route.pipe(Layer.provide(BearerAuth.layer), Layer.provide(Auth)))))
+          expect(error).toEqual(new ConfigurationError.ConfigurationError({ option: "path", value: shown, reason }))
+        }
+      }
+    })
+  )
+
   it.scopedLive("is an endpoint of HttpApi that says so, and no other", () =>
     Effect.gen(function* () {
       const health = HttpApiEndpoint.get("health", "/health").addSuccess(Schema.String)
@@ -259,21 +275,28 @@ describe("an open route", () => {
 
       expect(yield* Effect.flip(serve(appOf(health)))).toMatchObject({
         option: "BearerAuthHttpApi",
-        value: "GET /whoami"
+        value: "GET /mcp/whoami"
       })
-      expect(yield* Effect.flip(serve(appOf(isOpen)))).toMatchObject({ value: "GET /whoami" })
+      expect(yield* Effect.flip(serve(appOf(isOpen)))).toMatchObject({ value: "GET /mcp/whoami" })
       expect(yield* Effect.flip(serve(appOf(isOpen, tagged)))).toEqual(
         ConfigurationError.make(
           "BearerAuthHttpApi",
-          "GET /health",
+          "GET /mcp/health",
           "is annotated as Open, and a middleware protects it"
         )
       )
       const { lines, url } = yield* serve(appOf(health, (g) => g.annotate(BearerAuthHttpApi.Open, true) as never))
       expect((yield* get(`${url}/mcp/health`)).status).toBe(200)
       expect(lines.map(({ message }) => message)).toContain(
-        "Open to anyone, without an access token: GET /whoami, GET /health"
+        "Open to anyone, without an access token: GET /mcp/whoami, GET /mcp/health"
       )
+      // What an untyped caller wrote is no word for open.
+      for (const value of ["false", "true", 1, {}]) {
+        const error = yield* Effect.flip(
+          serve(appOf(health, (g) => g.annotate(BearerAuthHttpApi.Open, value as never) as never))
+        )
+        expect(error).toMatchObject({ option: "BearerAuthHttpApi", value: "GET /mcp/whoami" })
+      }
       const nearest = yield* Effect.flip(
         serve(
           appOf(
@@ -282,7 +305,7 @@ describe("an open route", () => {
           )
         )
       )
-      expect(nearest).toMatchObject({ value: "GET /health" })
+      expect(nearest).toMatchObject({ value: "GET /mcp/health" })
     })
   )
 
@@ -301,25 +324,33 @@ describe("an open route", () => {
       expect(yield* Effect.flip(serve(appOf(RpcGroup.make(whoami))))).toEqual(
         ConfigurationError.make(
           "BearerAuthRpc",
-          "whoami",
+          "POST /mcp whoami",
           "asks for no access token: put a tag of BearerAuthRpc on it, or annotate it with BearerAuthRpc.Open"
         )
       )
       expect(
         yield* Effect.flip(serve(appOf(RpcGroup.make(isOpen).middleware(BearerAuthRpc.Protected) as never)))
       ).toEqual(
-        ConfigurationError.make("BearerAuthRpc", "whoami", "is annotated as Open, and a middleware protects it")
+        ConfigurationError.make(
+          "BearerAuthRpc",
+          "POST /mcp whoami",
+          "is annotated as Open, and a middleware protects it"
+        )
       )
+      for (const value of ["false", "true", 1, {}]) {
+        const group = RpcGroup.make(whoami.annotate(BearerAuthRpc.Open, value as never))
+        expect(yield* Effect.flip(serve(appOf(group)))).toMatchObject({ value: "POST /mcp whoami" })
+      }
       const { lines } = yield* serve(appOf(RpcGroup.make(isOpen)))
-      expect(lines.map(({ message }) => message)).toContain("Open to anyone, without an access token: whoami")
+      expect(lines.map(({ message }) => message)).toContain("Open to anyone, without an access token: POST /mcp whoami")
     })
   )
 })
 
 describe("a server that is not HttpLayerRouter", () => {
   const warning =
-    "WARN Nothing serves the metadata of https://api.example/mcp, and clients that a challenge sends to " +
-    `${metadataUrl} do not find it. Wrap the app in ProtectedResource.metadataMiddleware`
+    "WARN Nothing serves the metadata of https://api.example/mcp: clients that follow a challenge to " +
+    `${metadataUrl} get no answer. Wrap the app in ProtectedResource.metadataMiddleware`
 
   const built = <E, R>(layer: Layer.Layer<never, E, R>) =>
     Effect.gen(function* () {

@@ -50,7 +50,7 @@ const fails = (response) => response.writeHead(503).end()
 const hangs = () => {}
 
 describe("key sets in workerd", { concurrency: 4 }, () => {
-  after(() => assert.deepEqual([...seen].sort(), [200, 401, 503]))
+  after(() => assert.deepEqual(seen, new Set([200, 401, 503])))
 
   test("are those of the runtime, as bundlers choose by the package's conditions", () => {
     const chosen = Object.keys(bundle.metafile.inputs)
