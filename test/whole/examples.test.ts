@@ -554,7 +554,7 @@ describe("examples/observability", () => {
         .map((line) => line.trim())
       const told = (name: string) =>
         lines.filter((line) => line.startsWith(name)).map((line) => line.replace(/.* = /, ""))
-      expect(told("oauth.verdict")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
+      expect(told("oauth.decision")).toEqual(["accepted", "accepted", "accepted", "SignatureInvalid"])
       expect(told("oauth.signature_cache")).toEqual(["miss", "miss", "hit", "miss"])
       expect(lines.filter((line) => line === "TokenVerifier.verify").length).toBe(4)
       expect(lines.filter((line) => line === "http.client GET").length).toBe(2)

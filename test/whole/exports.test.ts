@@ -25,7 +25,7 @@ const isValue = (symbol: ts.Symbol, checker: ts.TypeChecker): boolean => {
 }
 
 const exported: Readonly<Record<string, string>> = {
-  AccessToken: "AccessToken, fromJwt, layerRequest, requireScopes, withScopes",
+  AccessToken: "AccessToken, fromJwt, layerRequest, requireScopes, type VerifiedToken, withScopes",
   AuthKit: "layer, layerConfig, layerResource, layerResourceConfig, type Options, type ResourceOptions",
   AuthorizationServer: "discover, layerMetadataRoute, metadataUrls",
   BearerAuth:
@@ -40,9 +40,9 @@ const exported: Readonly<Record<string, string>> = {
   BearerAuthWeb: "make, type Guard, type Handler",
   Challenge: "exposedHeaders, make, type Challenge",
   Check:
-    "accessTokenType, audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type AccessTokenTypeOptions, type Check, type ClaimValue, type RequiredClaim",
+    "accessTokenType, audience, bearer, issuer, lifetime, requiredClaims, rfc9068Claims, scopes, tokenType, type AccessTokenTypeOptions, type Check, type ClaimValue, type Claimed, type JwtCheck, type RequiredClaim",
   ConfigurationError: "ConfigurationError, make",
-  Jwt: "defaultMaxTokenLength, describe, highestMaxTokenLength, scopes, type Claims, type Description, type Jwt, type Refusal, type Verified, type VerifyOptions, verify, verifyWith",
+  Jwt: "defaultMaxTokenLength, describe, highestMaxTokenLength, scopes, type Claims, type Description, type Jwt, type Rejection, type VerifyOptions, verify",
   KeySet:
     "KeySet, layerDiscovery, layerDiscoveryConfig, layerLocal, layerRemote, layerRemoteConfig, type Algorithm, type JsonWebKeySet, type Options, type RemoteOptions, type VerificationKey",
   ProtectedResource:
@@ -55,7 +55,7 @@ const exported: Readonly<Record<string, string>> = {
   TokenError:
     "AlgorithmNotAllowed, AudienceMismatch, BindingMismatch, ClaimInvalid, CredentialsMalformed, CriticalHeaderUnsupported, Expired, IssuerMismatch, KeyNotFound, NotYetValid, ScopeMissing, SignatureInvalid, TokenError, TokenMalformed, TokenMissing, TypeMismatch, VerificationUnavailable, answers, type Answer",
   TokenVerifier:
-    "TokenVerifier, layer, layerJwt, layerJwtConfig, type AcceptedAudiences, type JwtOptions, type Rejection"
+    "TokenVerifier, layer, layerJwt, layerJwtConfig, type AcceptedAudiences, type JwtOptions, type PolicyOptions, type Rejection"
 }
 
 describe("effect-resource-server", () => {

@@ -213,7 +213,7 @@ describe("a good token that lacks a scope of the operation", () => {
       const { answered, tag, texts } = yield* refusedAtEdge(`Bearer ${token}`, { scopes: ["admin"] })
       expect(tag).toBe("ScopeMissing")
       // The verifier accepted it: the edge alone refused.
-      expect(texts.spans).toContain("oauth.verdict='accepted'")
+      expect(texts.spans).toContain("oauth.decision='accepted'")
       expectNoLeak(texts, answered, tag, secretsOf(token))
     })
   )
