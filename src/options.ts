@@ -85,10 +85,12 @@ export const boolean = (option: string, value: unknown): Read<boolean> =>
   typeof value === "boolean" ? Either.right(value) : wrong(option, value, "is not true or false")
 
 /** A copy of a list of functions. */
-export const functions = <F>(option: string, value: ReadonlyArray<F>): Read<ReadonlyArray<F>> =>
-  Array.isArray(value) && Array.from(value, (one: unknown) => typeof one === "function").every((is) => is)
-    ? Either.right(Array.from(value))
-    : wrong(option, value, "is not a list of functions")
+export const functions = <F>(option: string, value: ReadonlyArray<F>): Read<ReadonlyArray<F>> => {
+  if (!Array.isArray(value)) return wrong(option, value, "is not a list of functions")
+  const copy: ReadonlyArray<F> = Array.from(value)
+  const other = copy.findIndex((one) => typeof one !== "function")
+  return other === -1 ? Either.right(copy) : wrong(option, copy[other], "is not a function")
+}
 
 /** A number within bounds. */
 export const number = (option: string, value: unknown, { complaint, holds }: Bounds<number>): Read<number> =>

@@ -101,6 +101,7 @@ const not = {
     object
   ],
   record: [...others, ...numbers, ...booleans, text, list, set],
+  functions: [...others, ...numbers, ...booleans, text, object, set, [[() => {}, "a"], "a"], [Array(1), "(undefined)"]],
   required: [...others, ...numbers, ...booleans, text, object, set, [[1], "1"], [[[]], "(array)"], [[" "], " "]]
 } satisfies Record<string, ReadonlyArray<Wrong>>
 
@@ -137,6 +138,7 @@ const jwtOptions = {
   acceptMissingType: "boolean",
   accessTokenClaims: "required",
   requiredClaims: "required",
+  checks: "functions",
   acceptedAudiences: "record",
   clockTolerance: "duration",
   maxTokenLength: "number",

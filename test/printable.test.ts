@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { audienceHint, hint } from "../src/token/mismatchHint.ts"
+import { audienceHint, mismatchHint } from "../src/token/mismatchHint.ts"
 import { printable, printableClaim, printableClaims, quoted } from "../src/printable.ts"
 
 describe("printable", () => {
@@ -71,7 +71,7 @@ describe("quoted", () => {
   })
 })
 
-describe("hint", () => {
+describe("mismatchHint", () => {
   it.each([
     ["https://a.example/mcp", "https://a.example/mcp/", "a trailing slash"],
     ["https://a.example", "https://a.example/", "a trailing slash"],
@@ -94,7 +94,7 @@ describe("hint", () => {
       "the name of the loopback host (localhost, 127.0.0.1) and the port and a trailing slash"
     ]
   ])("tells %s from %s", (expected, actual, difference) => {
-    expect(hint([expected], [actual])).toBe(`they differ only by ${difference}`)
+    expect(mismatchHint([expected], [actual])).toBe(`they differ only by ${difference}`)
   })
 
   it.each([
@@ -105,11 +105,11 @@ describe("hint", () => {
     ["client_01", "https://a.example/mcp"],
     ["https://a.example/mcp", "https://a.example/mcp"]
   ])("has nothing to say of %s and %s", (expected, actual) => {
-    expect(hint([expected], [actual])).toBeUndefined()
+    expect(mismatchHint([expected], [actual])).toBeUndefined()
   })
 
   it("finds the near one among several", () => {
-    expect(hint(["https://a.example", "https://b.example/mcp"], ["client_01", "https://b.example/mcp/"])).toBe(
+    expect(mismatchHint(["https://a.example", "https://b.example/mcp"], ["client_01", "https://b.example/mcp/"])).toBe(
       "they differ only by a trailing slash"
     )
   })

@@ -1,5 +1,5 @@
 /**
- * WorkOS AuthKit: a resource server as one Layer, with nothing to configure that could be configured wrong.
+ * WorkOS AuthKit: a resource server as one Layer. What AuthKit decides is no option.
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Config from "effect/Config"
@@ -16,7 +16,7 @@ import * as ResourceServer from "./ResourceServer.ts"
 import * as ResourceUrl from "../resource/ResourceUrl.ts"
 import type * as TokenVerifier from "../token/TokenVerifier.ts"
 
-/** A resource behind AuthKit. There is no client id, and no audience: that is the resource's URL. */
+/** A resource behind AuthKit. A client id is not an option, and neither is an audience: the resource's URL is the audience. */
 export interface ResourceOptions extends Omit<ProtectedResource.Options, "authorizationServers"> {
   /** The AuthKit domain, for example `your-app.authkit.app`; without a scheme it means `https://`. */
   readonly authkitDomain: string
@@ -28,16 +28,16 @@ export interface Options
     ResourceOptions,
     Pick<
       TokenVerifier.JwtOptions,
-      "acceptedAudiences" | "accessTokenClaims" | "clockTolerance" | "maxTokenLength" | "requiredClaims"
+      "acceptedAudiences" | "accessTokenClaims" | "checks" | "clockTolerance" | "maxTokenLength" | "requiredClaims"
     > {}
 
 /**
  * Provides the resource and a verifier bound to it, for tokens of AuthKit: RS256, keys from `/oauth2/jwks`, `typ` `at+jwt`, `JWT`
  * or none.
  *
- * AuthKit writes no `typ`. Such a token is told from an ID token by the resource's URL in its `aud`, or by `accessTokenClaims`.
- * Logs the URL to add to "MCP resource indicators" in the WorkOS Dashboard. Until it is there, AuthKit mints tokens for its
- * client, and they are rejected with `TypeMismatch`.
+ * AuthKit writes no `typ`. The resource's URL in `aud`, or `accessTokenClaims`, distinguishes such a token from an ID token. A line
+ * at start names the URL to add to "MCP resource indicators" in the WorkOS Dashboard. Until it is there, AuthKit mints tokens
+ * whose audience is the client, and they are rejected with `TypeMismatch`.
  */
 export const layer = (
   options: Options
@@ -71,8 +71,8 @@ export const layerConfig = (
 > => fromConfig(options, layer)
 
 /**
- * Provides the resource alone, to stand beside a `TokenVerifier` of your own, which is used as it is. The start-up line is then
- * not logged: the audience that your verifier accepts is not known here.
+ * Provides the resource alone, for a `TokenVerifier` of your own, which is used as it is. No line at start names the audience,
+ * because the audience that your verifier accepts is not known here.
  */
 export const layerResource = (
   options: ResourceOptions

@@ -26,7 +26,7 @@ export type Keys = read.OneOf<{
   readonly jwks: KeySet.JsonWebKeySet
 }>
 
-/** A resource and the one issuer whose tokens it accepts. There is no audience to give: it is the resource's URL. */
+/** A resource and the one issuer whose tokens it accepts. An audience is not an option: the resource's URL is the audience. */
 export interface Options
   extends Omit<ProtectedResource.Options, "authorizationServers">, TokenVerifier.JwtOptions, KeySet.RemoteOptions {
   /** Where the issuer's keys are found. Default: by discovery (RFC 8414, then OpenID Connect). */

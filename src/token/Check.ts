@@ -74,16 +74,16 @@ export interface AccessTokenTypeOptions {
   /**
    * Claims, or values of claims, that the issuer's access tokens have and its ID tokens lack, such as `cid` or
    * `{ name: "token_use", values: ["access"] }`. A token that has them all counts as an access token. Default: none, then only
-   * the audience tells an access token from an ID token.
+   * the audience distinguishes an access token from an ID token.
    */
   readonly accessTokenClaims?: ReadonlyArray<RequiredClaim> | undefined
 }
 
 /**
- * The token is an access token. Its `typ` says so; or, where `typ` is `JWT` or missing, the resource's URL in its `aud` does, or
+ * The token is an access token and not an ID token of the same issuer. Its `typ` says so; or, where `typ` is `JWT` or missing, the resource's URL in its `aud` does, or
  * the claims that the issuer's ID tokens lack.
  *
- * An ID token of the same issuer has the same keys and the same `iss`, and its `aud` is a client id. Not checked: whether the
+ * Such an ID token has the same keys and the same `iss`, and its `aud` is a client id. Not checked: whether the
  * audience is accepted (`audience` checks that), and whether ID tokens really lack these claims.
  */
 export const accessTokenType = (
@@ -120,7 +120,7 @@ export const accessTokenType = (
       lacking === undefined ? "accessTokenClaims none" : `claim ${lacking.claim} ${lacking.reason}`
     ]
     const cause = audienceHint(audiences, texts(aud))
-    const hint = `nothing tells it from an ID token (${shown.join(", ")})${cause === undefined ? "" : `: ${printable(cause)}`}`
+    const hint = `nothing distinguishes it from an ID token (${shown.join(", ")})${cause === undefined ? "" : `: ${printable(cause)}`}`
     return typeMismatch(types, type, hint)
   }
 }

@@ -11,16 +11,14 @@ import * as read from "../options.ts"
 import { type Claimed, type Claims, scopeClaims, scopesOf } from "./claims.ts"
 import { decodeObject, split } from "./compactJws.ts"
 import { type Header, knownAlgorithm, printableKeyId, readHeader } from "./jwsHeader.ts"
-import { type JwsRejection, verifyJws } from "./verifyJws.ts"
+import { type Rejection, verifyJws } from "./verifyJws.ts"
 
 export type { Claims } from "./claims.ts"
+export type { Rejection } from "./verifyJws.ts"
 export { defaultMaxTokenLength, highestMaxTokenLength }
 
 /** A token whose signature was made by the issuer's key: its claims, their scopes, and members of its header. No claim is checked. */
 export interface Jwt extends Claimed, Header {}
-
-/** What can be wrong with a token before its claims are checked. */
-export type Rejection = JwsRejection
 
 /** Options of `verify`. */
 export interface VerifyOptions {

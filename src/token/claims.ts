@@ -1,7 +1,7 @@
 /** The claims of a token as its issuer wrote them. The object has no prototype: it has no names but those of the claims. */
 export type Claims = Readonly<Record<string, unknown>>
 
-/** What a token claims: what the checks read, whether a JWT or its issuer's answer says it. */
+/** What a token claims: all that a check of claims reads. */
 export interface Claimed {
   readonly claims: Claims
   /** The scopes that the claims grant. `Jwt.scopes` is how they are read by default. */
@@ -21,10 +21,13 @@ export const clientIdClaims: ReadonlyArray<string> = ["client_id", "azp"]
  * its issuer, and must not become two here.
  */
 export const scopesOf = (claims: Claims, names: ReadonlyArray<string>): ReadonlySet<string> => {
-  const name = names.find((one) => !isEmpty(claims[one]))
-  const chosen = name === undefined ? "" : claims[name]
-  if (typeof chosen === "string") return frozenSet(chosen)
-  return frozenSet(Array.isArray(chosen) ? chosen.filter(isOneName).join(" ") : "")
+  for (const name of names) {
+    const claim = claims[name]
+    if (isEmpty(claim)) continue
+    if (typeof claim === "string") return frozenSet(claim)
+    return frozenSet(Array.isArray(claim) ? claim.filter(isOneName).join(" ") : "")
+  }
+  return frozenSet("")
 }
 
 const isEmpty = (claim: unknown): boolean =>

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { Check } from "./Check.ts"
 import type { Claimed } from "./claims.ts"
+import { freezeClaims } from "./freezeClaims.ts"
 import type { Rejection } from "./rejection.ts"
 
 /**
@@ -11,7 +12,10 @@ export const ownCheck =
   (check: Check<Rejection>) =>
   (claimed: Claimed): Effect.Effect<Claimed, Rejection> =>
     Effect.filterOrDie(
-      Effect.suspend(() => check(claimed)),
+      Effect.suspend(() => {
+        freezeClaims(claimed.claims)
+        return check(claimed)
+      }),
       (returned) => returned === claimed,
       () => new TypeError("A check of the option checks did not return what it was given")
     )

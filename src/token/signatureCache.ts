@@ -1,25 +1,27 @@
-/** Tokens whose signature was verified, by the exact token. */
+/** What is known of tokens whose signature was verified, by the exact token. */
 export interface SignatureCache<A> {
   readonly get: (token: string) => A | undefined
-  /** Keeps a token from its second time on; `make` says what there is to keep. */
+  /** Keeps a token when it is added for the second time. `make` returns what to keep. */
   readonly add: (token: string, make: () => A) => void
   readonly remove: (token: string) => void
 }
 
-/** What an entry weighs, in bytes: its token, and the claims decoded from it, measured at about three times that. */
+/** The size of an entry in bytes: its token, and the claims decoded from it, which were measured at about three times that. */
 const weigh = (token: string): number => 4 * token.length + 512
 
-/** How many tokens that came once are remembered, by four bytes each. A power of two. */
+/** How many tokens that were added once are noted, in four bytes each. A power of two. */
 const onceSize = 4096
 
 /**
  * Keeps what was verified, within a number of entries and of bytes.
  *
- * There are two generations of half the bounds each. What is used moves to the young one; when that is full it becomes
- * the old one, and what nobody used since is gone. So the bounds hold at every moment, and no call does more than a step.
+ * There are two generations, each with half of the bounds. An entry that is used moves to the young one. When the young one is full
+ * it becomes the old one, and the entries of the old one that nobody used since are dropped. So the bounds hold at each moment, and
+ * no call does more than one step.
  *
- * A token is looked for by its mark and then compared as a whole: a hash of all its text would cost more than all the
- * checks. Of a token's first time only the mark is noted. That is a hint, never a verdict.
+ * A token is found by its mark and then compared as a whole, because a hash of all its text would cost more than all the checks.
+ * When a token is added for the first time, only its mark is noted. Two tokens may have the same mark: a token that shares it with
+ * another is then kept one time too early, which accepts nothing.
  */
 export const make = <A>(bounds: { readonly entries: number; readonly bytes: number }): SignatureCache<A> => {
   let young = new Map<number, Entry<A>>()
@@ -35,7 +37,7 @@ export const make = <A>(bounds: { readonly entries: number; readonly bytes: numb
   }
 
   const put = (mark: number, entry: Entry<A>) => {
-    // Of two tokens with one mark, which hardly ever meet, the later one stays.
+    // Two tokens hardly ever have the same mark. If they do, the later one stays.
     removeYoung(mark)
     const added = weigh(entry.token)
     if (2 * (young.size + 1) > bounds.entries || 2 * (weight + added) > bounds.bytes) {
@@ -77,7 +79,7 @@ interface Entry<A> {
   readonly value: A
 }
 
-/** The last characters of a token, which are its signature's and as good as random, as a number that is not 0. */
+/** A number, not 0, of the last characters of a token. They belong to its signature and are as good as random. */
 const markOf = (token: string): number => {
   let mark = 1
   for (let index = Math.max(0, token.length - 8); index < token.length; index++) {

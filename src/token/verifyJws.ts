@@ -9,7 +9,7 @@ import type { Header, HeaderRejection } from "./jwsHeader.ts"
 import { signerOf, type SignatureRejection } from "./signer.ts"
 
 /** What can be wrong with a token before its claims are checked. */
-export type JwsRejection = HeaderRejection | SignatureRejection
+export type Rejection = HeaderRejection | SignatureRejection
 
 /** A token whose signature was verified. */
 export interface VerifiedJws {
@@ -34,7 +34,7 @@ export const verifyJws = (
   token: string,
   { keySet, maxTokenLength, readHeader }: Reader,
   now?: number
-): Effect.Effect<VerifiedJws, JwsRejection> => {
+): Effect.Effect<VerifiedJws, Rejection> => {
   const segments = split(token, maxTokenLength)
   if (typeof segments === "string") return new TokenMalformed({ reason: segments })
   return flatMapNow(readHeader(segments.header), (header) =>

@@ -61,7 +61,7 @@ describe("layer", () => {
       ...(hint !== undefined && { hint })
     })
   const nothingTells = (audience: string, cause: string) =>
-    `nothing tells it from an ID token (audience ${audience}, accessTokenClaims none): ${cause}`
+    `nothing distinguishes it from an ID token (audience ${audience}, accessTokenClaims none): ${cause}`
   const clientId = `a client id or name where a URL belongs; ${notIndicated}`
   const idToken = { aud: "client_01", client_id: undefined, nonce: "nonce-1", at_hash: "hash", sid: "session_01" }
   const audienceMismatch = (actual: string, hint: string) =>
@@ -116,7 +116,7 @@ describe("layer", () => {
         actual: "https://api.workos.com/user_management/client_01"
       })
     }
-  ])("refuses a token with $what", ({ error, given }) =>
+  ])("rejects a token with $what", ({ error, given }) =>
     Effect.map(Effect.flip(behind(verify(given))), (actual) => expect(actual).toEqual(error))
   )
 
@@ -208,10 +208,10 @@ describe("layer", () => {
       error: [
         "acceptMissingType",
         "true",
-        "takes no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that tells an access token from an ID token"
+        "accepts no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that distinguishes an access token from an ID token"
       ]
     }
-  ])("refuses $given when it is built", ({ error, given }) =>
+  ])("rejects $given when it is built", ({ error, given }) =>
     Effect.gen(function* () {
       const built = behind(TokenVerifier.TokenVerifier, { ...good, ...given })
       expect(yield* Effect.flip(built)).toEqual(ConfigurationError.make(...error))

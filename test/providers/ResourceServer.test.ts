@@ -70,12 +70,12 @@ describe("layer", () => {
     Effect.gen(function* () {
       const net = yield* issuerNetwork
       const layer = ResourceServer.layer({ ...good, algorithms: ["RS256", "ES256"], tokenTypes: ["JWT"] })
-      const refused = (overrides: Overrides) =>
+      const rejected = (overrides: Overrides) =>
         Effect.flip(verify(overrides)).pipe(Effect.provide(layer), Effect.provide(net.layer))
-      expect(yield* refused({ algorithm: "PS256" })).toEqual(
+      expect(yield* rejected({ algorithm: "PS256" })).toEqual(
         new TokenError.AlgorithmNotAllowed({ expected: ["RS256", "ES256"], actual: "PS256" })
       )
-      expect(yield* refused({})).toEqual(new TokenError.TypeMismatch({ expected: ["JWT"], actual: "at+jwt" }))
+      expect(yield* rejected({})).toEqual(new TokenError.TypeMismatch({ expected: ["JWT"], actual: "at+jwt" }))
     })
   )
 
@@ -100,7 +100,7 @@ describe("layer", () => {
     { given: { keys: { jwksUri: "http://as.example/jwks" } }, error: ["jwksUri", "http://as.example/jwks", notHttps] },
     { given: { algorithms: [] }, error: ["algorithms", "", "is empty"] },
     { given: { clockTolerance: "1 hour" }, error: ["clockTolerance", "1 hour", "is not a time of at most 5 minutes"] }
-  ])("refuses $given when it is built", ({ error, given }) =>
+  ])("rejects $given when it is built", ({ error, given }) =>
     Effect.gen(function* () {
       const net = yield* issuerNetwork
       const built = Layer.build(Layer.provide(ResourceServer.layer({ ...good, ...given }), net.layer))

@@ -62,7 +62,7 @@ describe("fromJwt", () => {
   const wrong: ReadonlyArray<unknown> = [1, null, true, [], ["user-1"], { id: "user-1" }]
   it.effect.each(
     ["iss", "sub", "client_id", "azp", "jti"].flatMap((claim) => wrong.map((value) => ({ claim, value })))
-  )("refuses $claim $value", ({ claim, value }) =>
+  )("rejects $claim $value", ({ claim, value }) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(AccessToken.fromJwt(jwt({ [claim]: value })))
       expect(error).toEqual(new ClaimInvalid({ claim, reason: "is not a string" }))

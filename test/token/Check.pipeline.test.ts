@@ -10,10 +10,10 @@ import { issuer, keyFor, mint, resource } from "../support/issuer.ts"
 
 describe("a pipeline of checks", () => {
   class NotEnabled extends Data.TaggedError("NotEnabled")<{ readonly organization: unknown }> {}
-  const enabled: Check.Check<NotEnabled> = (token) =>
-    token.claims["org_id"] === "org-1"
-      ? Effect.succeed(token)
-      : new NotEnabled({ organization: token.claims["org_id"] })
+  const enabled: Check.Check<NotEnabled> = (claimed) =>
+    claimed.claims["org_id"] === "org-1"
+      ? Effect.succeed(claimed)
+      : new NotEnabled({ organization: claimed.claims["org_id"] })
 
   const verify = (token: Redacted.Redacted) =>
     Jwt.verify(token).pipe(
@@ -93,7 +93,7 @@ describe("a pipeline of checks", () => {
     })
   )
 
-  it.effect("fails with the error of the line that refuses", () =>
+  it.effect("fails with the error of the line that rejects", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(run(Effect.flatMap(mint(), withOwnCheck)))).toEqual(
         new NotEnabled({ organization: undefined })

@@ -16,7 +16,7 @@ const withClaims = (claims: Jwt.Claims, type: unknown = "at+jwt"): Jwt.Jwt => ({
 })
 
 /** What a check makes of a token: nothing if it returns that very token, else its error. */
-const outcome = <E>(check: Check.Check<E>, token: Jwt.Jwt) =>
+const outcome = <E>(check: Check.JwtCheck<E>, token: Jwt.Jwt) =>
   Effect.match(check(token), {
     onFailure: (error): E | undefined => error,
     onSuccess: (same) => void expect(same).toBe(token)
@@ -43,7 +43,7 @@ describe("tokenType", () => {
     [null, "other"],
     [["at+jwt"], "other"],
     [1, "other"]
-  ])("refuses %j and calls it %s", ([type, actual]) =>
+  ])("rejects %j and calls it %s", ([type, actual]) =>
     Effect.gen(function* () {
       const error = yield* outcome(Check.tokenType("at+jwt"), { ...withClaims({}), type })
       expect(error).toEqual(new TypeMismatch({ expected: ["at+jwt"], ...(actual !== undefined && { actual }) }))
@@ -84,7 +84,7 @@ describe("accessTokenType", () => {
   )
 
   const nothing = (shown: string, cause?: string) =>
-    `nothing tells it from an ID token (${shown})${cause === undefined ? "" : `: ${cause}`}`
+    `nothing distinguishes it from an ID token (${shown})${cause === undefined ? "" : `: ${cause}`}`
   it.effect.each<{
     what: string
     type?: unknown
@@ -149,7 +149,7 @@ describe("accessTokenType", () => {
     { what: "an empty typ", type: "", claims: { aud: ours }, actual: "other" },
     { what: "id_token", type: "id_token", claims: { aud: ours, ...told }, actual: "id_token" },
     { what: "logout+jwt", type: "logout+jwt", claims: { aud: ours, ...told }, actual: "logout+jwt" }
-  ])("refuses $what", ({ actual, claims, hint, options, type }) =>
+  ])("rejects $what", ({ actual, claims, hint, options, type }) =>
     Effect.gen(function* () {
       const check = Check.accessTokenType({ resource, tokenTypes: types, acceptMissingType: true, ...options })
       expect(yield* outcome(check, { ...withClaims(claims ?? {}), type })).toEqual(
@@ -200,7 +200,7 @@ describe("issuer", () => {
     { iss: { toString: "https://as.example" }, actual: "(object)" },
     { iss: 1, actual: "(number)" },
     { iss: null, actual: "(null)" }
-  ])("refuses $iss", ({ iss, ...shown }) =>
+  ])("rejects $iss", ({ iss, ...shown }) =>
     Effect.gen(function* () {
       expect(yield* outcome(check, withClaims({ iss }))).toEqual(new IssuerMismatch({ expected, ...shown }))
     })
@@ -240,7 +240,7 @@ describe("audience", () => {
       actual: [`${audiences[0]} https://b.example`],
       hint: differOnlyBy("the path")
     }
-  ])("refuses $aud", ({ aud, ...shown }) =>
+  ])("rejects $aud", ({ aud, ...shown }) =>
     Effect.gen(function* () {
       expect(yield* outcome(check, withClaims({ aud }))).toEqual(
         new AudienceMismatch({ expected: audiences, ...shown })
@@ -263,10 +263,13 @@ describe("audience", () => {
 })
 
 describe("lifetime", () => {
-  it.effect("counts for the time that it is told, in milliseconds, before that of the clock", () =>
+  it.effect("asks the clock each time that it runs", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Check.lifetime()(withClaims({ exp: 100 }), 130_000))
-      expect(error).toEqual(new Expired({ expiresAt: 100, now: 130 }))
+      const checked = Check.lifetime()(withClaims({ exp: 100 }))
+      yield* TestClock.setTime(129_000)
+      expect(yield* checked).toMatchObject({ claims: { exp: 100 } })
+      yield* TestClock.setTime(130_000)
+      expect(yield* Effect.flip(checked)).toEqual(new Expired({ expiresAt: 100, now: 130 }))
     })
   )
 
@@ -310,7 +313,7 @@ describe("lifetime", () => {
         error: notATime(claim)
       }))
     )
-  ])("refuses $what", ({ claims, error, tolerance }) =>
+  ])("rejects $what", ({ claims, error, tolerance }) =>
     Effect.gen(function* () {
       const check = Check.lifetime(tolerance && { clockTolerance: tolerance })
       expect(yield* at(outcome(check, withClaims(claims)))).toEqual(error)
@@ -319,7 +322,7 @@ describe("lifetime", () => {
 })
 
 describe("requiredClaims", () => {
-  it.effect("refuses what is missing or null, and takes every other value", () =>
+  it.effect("rejects what is missing or null, and takes every other value", () =>
     Effect.gen(function* () {
       const check = Check.requiredClaims(["org_id", "sid"])
       const missing = (claim: string) => new ClaimInvalid({ claim, reason: "is missing" })
@@ -354,7 +357,7 @@ describe("rfc9068Claims", () => {
     Effect.map(outcome(Check.rfc9068Claims, withClaims(all)), (error) => expect(error).toBeUndefined())
   )
 
-  it.effect.each(Object.keys(all))("refuses a token without %s", (claim) =>
+  it.effect.each(Object.keys(all))("rejects a token without %s", (claim) =>
     Effect.gen(function* () {
       const error = yield* outcome(Check.rfc9068Claims, withClaims({ ...all, [claim]: undefined }))
       expect(error).toEqual(new ClaimInvalid({ claim, reason: "is missing" }))
@@ -363,7 +366,7 @@ describe("rfc9068Claims", () => {
 })
 
 describe("bearer", () => {
-  it.effect("refuses any cnf, of whatever type", () =>
+  it.effect("rejects any cnf, of whatever type", () =>
     Effect.gen(function* () {
       expect(yield* outcome(Check.bearer, withClaims({}))).toBeUndefined()
       for (const cnf of [{ jkt: "thumbprint" }, { "x5t#S256": "thumbprint" }, {}, null, ""]) {
@@ -400,7 +403,7 @@ describe("scopes", () => {
     [{ scope: 1 }, []],
     [{ scp: [required] }, []],
     [{ scp: { 0: "mcp:tools", 1: "mcp:read" } }, []]
-  ])("refuses %j", ([claims, granted]) =>
+  ])("rejects %j", ([claims, granted]) =>
     Effect.gen(function* () {
       expect(yield* outcome(check, withClaims(claims))).toEqual(new ScopeMissing({ required, granted }))
     })

@@ -52,9 +52,9 @@ const withStrayBits = (segment: string) => {
 
 type Rows = ReadonlyArray<readonly [what: string, make: () => string | Promise<string>]>
 
-const refuses = (error: TokenError.TokenError, rows: Rows) => {
+const rejects = (error: TokenError.TokenError, rows: Rows) => {
   for (const [what, make] of rows) {
-    it.effect(`refuses ${what}`, () =>
+    it.effect(`rejects ${what}`, () =>
       Effect.promise(async () => make()).pipe(
         Effect.flatMap((token) => verify(token)),
         Effect.flip,
@@ -79,19 +79,19 @@ const malformed = (reason: string) => new TokenMalformed({ reason })
 
 describe("the segments of a token", () => {
   takes([["a good token", good]])
-  refuses(malformed("the token has not three segments"), [
+  rejects(malformed("the token has not three segments"), [
     ["nothing", () => ""],
     ["an opaque token", () => "opaque"],
     ["two segments", () => "e30.e30"],
     ["the flattened JSON serialization", () => JSON.stringify({ protected: "e30", payload: "e30", signature: "AA" })],
     ["the general JSON serialization", () => JSON.stringify({ payload: "e30", signatures: [{ protected: "e30" }] })]
   ])
-  refuses(malformed("the token has more than three segments"), [
+  rejects(malformed("the token has more than three segments"), [
     ["a JWE, without deriving its key", () => `${encode('{"alg":"PBES2-HS256+A128KW","p2c":2e9}')}.AA.AA.AA.AA`],
     ["four segments", async () => `${await good()}.AA`],
     ["nothing but dots", () => ".".repeat(Jwt.defaultMaxTokenLength)]
   ])
-  refuses(malformed("a segment of the token is not canonical base64url"), [
+  rejects(malformed("a segment of the token is not canonical base64url"), [
     ["an empty header", async () => (await good()).replace(/^[^.]+/, "")],
     ["an empty payload", async () => (await good()).replace(/\.[^.]+\./, "..")],
     ["an empty signature", async () => (await good()).replace(/[^.]+$/, "")],
@@ -131,7 +131,7 @@ describe("the segments of a token", () => {
       }
     })
   )
-  refuses(malformed("the token is longer than 16384 characters"), [
+  rejects(malformed("the token is longer than 16384 characters"), [
     ["a long good token", () => signed({}, JSON.stringify({ sub: "user-1", pad: "x".repeat(12_400) }))],
     ["a million dots", () => ".".repeat(1_000_000)]
   ])
@@ -160,7 +160,7 @@ describe("the header and the payload", () => {
   const withHeaderBytes = async (bytes: Uint8Array | string) => (await good()).replace(/^[^.]+/, encode(bytes))
   const deep = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
 
-  refuses(malformed("the header of the token is not a JSON object"), [
+  rejects(malformed("the header of the token is not a JSON object"), [
     ["a header in invalid UTF-8", () => withHeaderBytes(utf8('{"alg":"ES256","x":"', 0xff, '"}'))],
     ["a header with a byte order mark", () => withHeaderBytes(utf8(0xef, 0xbb, 0xbf, '{"alg":"ES256"}'))],
     ["a header that is an array", () => withHeaderBytes('["ES256"]')],
@@ -169,7 +169,7 @@ describe("the header and the payload", () => {
     ["a header that is no JSON", () => withHeaderBytes("{'alg':'ES256'}")],
     ["a header of brackets", () => withHeaderBytes(deep(4000))]
   ])
-  refuses(malformed("the payload of the token is not a JSON object"), [
+  rejects(malformed("the payload of the token is not a JSON object"), [
     ["a signed array", () => signed({}, '[{"sub":"user-1"}]')],
     ["a signed string", () => signed({}, '"user-1"')],
     ["a signed number", () => signed({}, "1")],
@@ -181,20 +181,20 @@ describe("the header and the payload", () => {
     ["a byte order mark", () => signed({}, utf8(0xef, 0xbb, 0xbf, '{"sub":"user-1"}'))],
     ["two objects", () => signed({}, "{}{}")]
   ])
-  refuses(malformed("the token is nested (cty)"), [
+  rejects(malformed("the token is nested (cty)"), [
     ["cty JWT", () => signed({ cty: "JWT" })],
     ["cty jwt", () => signed({ cty: "jwt" })],
     ["cty application/jwt", () => signed({ cty: "application/JWT" })]
   ])
-  refuses(malformed("the cty of the token is not a string"), [
+  rejects(malformed("the cty of the token is not a string"), [
     ["a cty that is a list", () => signed({ cty: ["JWT"] })],
     ["a cty that is null", () => signed({ cty: null })]
   ])
-  refuses(malformed("the token has an unencoded payload (b64)"), [
+  rejects(malformed("the token has an unencoded payload (b64)"), [
     ["b64 false", () => signed({ b64: false })],
     ["b64 true", () => signed({ b64: true })]
   ])
-  refuses(new CriticalHeaderUnsupported(), [
+  rejects(new CriticalHeaderUnsupported(), [
     ["an unknown critical extension", () => signed({ crit: ["x"], x: 1 })],
     ["a critical extension that jose knows", () => signed({ crit: ["b64"], b64: false })],
     ["an empty crit", () => signed({ crit: [] })],
@@ -203,7 +203,7 @@ describe("the header and the payload", () => {
     ["crit before it looks at kid", () => signed({ crit: ["x"], kid: 1 })],
     ["crit before it looks at the signature", async () => (await signed({ crit: ["exp"] })).replace(/[^.]+$/, "AAAA")]
   ])
-  refuses(
+  rejects(
     new AlgorithmNotAllowed({ expected: ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"], actual: "none" }),
     [
       ["alg none before it looks at crit and kid", () => signed({ alg: "none", crit: ["x"], kid: 1 })],
@@ -259,7 +259,7 @@ describe("the signature", () => {
     ["an RSA signature of the block it should be", () => withBlock((input) => padded(sha256, digest("sha256", input)))]
   ])
 
-  refuses(new SignatureInvalid(), [
+  rejects(new SignatureInvalid(), [
     [
       "the signature of other claims",
       async () => (await good()).replace(/\.[^.]+\./, `.${encode('{"sub":"admin"}')}.`)

@@ -116,7 +116,7 @@ describe("acceptedAudiences", () => {
       value: "besideResource, dangerouslyAcceptAnyAudience",
       reason: notOneChoice
     }
-  ])("refuses $given", ({ given, option, reason, value }) =>
+  ])("rejects $given", ({ given, option, reason, value }) =>
     Effect.gen(function* () {
       const acceptedAudiences = given as TokenVerifier.AcceptedAudiences
       const error = yield* Effect.flip(Layer.build(layer({ acceptedAudiences })))
@@ -185,7 +185,7 @@ describe("layerJwt", () => {
       error: [
         "acceptMissingType" in options ? "acceptMissingType" : "tokenTypes",
         "acceptMissingType" in options ? "true" : options.tokenTypes[options.tokenTypes.length - 1]!,
-        "takes no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that tells an access token from an ID token"
+        "accepts no token: acceptedAudiences leaves out the resource, and accessTokenClaims names nothing that distinguishes an access token from an ID token"
       ] as const
     })),
     {
@@ -216,7 +216,7 @@ describe("layerJwt", () => {
       options: { clockTolerance: Number.POSITIVE_INFINITY satisfies Duration.DurationInput },
       error: ["clockTolerance", "Infinity", "is not a time of at most 5 minutes"]
     }
-  ])("refuses $what when it is built, and logs nothing", ({ error, options }) =>
+  ])("rejects $what when it is built, and logs nothing", ({ error, options }) =>
     Effect.gen(function* () {
       const logs = captureLogs()
       const built = Effect.provide(Layer.build(layer(options)), logs.layer)
@@ -231,7 +231,7 @@ describe("tokens whose typ does not tell their kind", () => {
   const claims = ["cid"] as const
   const client = { aud: "client_01" }
 
-  const verdict = (options: Partial<TokenVerifier.JwtOptions>, overrides: Overrides) =>
+  const decision = (options: Partial<TokenVerifier.JwtOptions>, overrides: Overrides) =>
     mint(overrides).pipe(
       Effect.flatMap((token) => Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(token))),
       Effect.match({
@@ -313,7 +313,7 @@ describe("tokens whose typ does not tell their kind", () => {
       expected: "accepted"
     }
   ])("$options of $given: $expected", ({ expected, given, options }) =>
-    Effect.map(verdict(options, given), (actual) => expect(actual).toBe(expected))
+    Effect.map(decision(options, given), (actual) => expect(actual).toBe(expected))
   )
 })
 
@@ -325,7 +325,7 @@ describe("maxTokenLength", () => {
         return mint({ claims: { pad: "x".repeat(pad) } })
       })
     )
-  const verdict = (length: number, options: Partial<TokenVerifier.JwtOptions>) =>
+  const decision = (length: number, options: Partial<TokenVerifier.JwtOptions>) =>
     Effect.gen(function* () {
       const token = yield* padded(length)
       const { verify } = yield* TokenVerifier.TokenVerifier
@@ -341,7 +341,7 @@ describe("maxTokenLength", () => {
     { length: 65_542, maxTokenLength: 65_536, expected: longer(65_536) },
     { length: 1_010, maxTokenLength: 1_000, expected: longer(1_000) }
   ])("of $maxTokenLength: a token of about $length characters is $expected", ({ expected, length, maxTokenLength }) =>
-    Effect.map(verdict(length, { maxTokenLength }), (actual) => expect(actual).toBe(expected))
+    Effect.map(decision(length, { maxTokenLength }), (actual) => expect(actual).toBe(expected))
   )
 })
 
@@ -388,7 +388,7 @@ describe("the line that a verifier has for the log", () => {
     })
   )
 
-  it.effect("is not logged by a door that refuses the verifier", () =>
+  it.effect("is not logged by a door that rejects the verifier", () =>
     Effect.gen(function* () {
       const Other = Layer.merge(resourceAt("https://api.example", "/other"), layer({}))
       expect(yield* logged(Effect.ignore(door()), Other)).toEqual([])
@@ -469,14 +469,16 @@ describe("layer", () => {
     Effect.gen(function* () {
       const logs = captureLogs()
       const accessToken: AccessToken["Type"] = { claims: {}, scopes: new Set() }
-      const refused = new TokenError.ScopeMissing({ required: ["a"], granted: [] })
-      const own = TokenVerifier.layer((token) => (token === first ? Effect.succeed(accessToken) : Effect.fail(refused)))
+      const rejected = new TokenError.ScopeMissing({ required: ["a"], granted: [] })
+      const own = TokenVerifier.layer((token) =>
+        token === first ? Effect.succeed(accessToken) : Effect.fail(rejected)
+      )
       const first = yield* mint({ claims: { aud: "https://other.example" } })
       const second = yield* mint()
       yield* Effect.gen(function* () {
         const verifier = yield* TokenVerifier.TokenVerifier
         expect(yield* verifier.verify(first)).toBe(accessToken)
-        expect(yield* Effect.flip(verifier.verify(second))).toBe(refused)
+        expect(yield* Effect.flip(verifier.verify(second))).toBe(rejected)
       }).pipe(Effect.provide(Layer.provide(own, mcp)), Effect.provide(logs.layer))
       expect(logs.lines).toEqual([])
     })

@@ -150,14 +150,14 @@ describe("layerJwt", () => {
       given: { claims: { sub: 1 } },
       error: new ClaimInvalid({ claim: "sub", reason: "is not a string" })
     }
-  ])("refuses a token with $what", ({ error, given }) =>
+  ])("rejects a token with $what", ({ error, given }) =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(verify(given))).toEqual(error)
     })
   )
 
   it.effect(
-    "checks the signature first, then type, issuer, audience, lifetime, binding, claims and their types, scopes",
+    "checks the signature first, then type, issuer, audience, lifetime, claims, binding, types of claims, scopes",
     () =>
       Effect.gen(function* () {
         const key = yield* Effect.promise(() => generateKey("ES256"))
@@ -173,8 +173,8 @@ describe("layerJwt", () => {
           { iss: issuer },
           { aud: resource },
           { exp: now + 300 },
-          { cnf: undefined },
           { org_id: "org-1" },
+          { cnf: undefined },
           { sub: "user-1" }
         ]) {
           claims = { ...claims, ...repaired }
@@ -186,8 +186,8 @@ describe("layerJwt", () => {
           "IssuerMismatch",
           "AudienceMismatch",
           "Expired",
-          "BindingMismatch",
           "ClaimInvalid: org_id",
+          "BindingMismatch",
           "ClaimInvalid: sub",
           "ScopeMissing"
         ])
@@ -226,7 +226,7 @@ describe("layerJwt", () => {
     Effect.map(verify(given, setting), ({ subject }) => expect(subject).toBe("user-1"))
   )
 
-  it.effect("refuses a token without a claim of requiredClaims", () =>
+  it.effect("rejects a token without a claim of requiredClaims", () =>
     Effect.gen(function* () {
       const setting = { options: { requiredClaims: ["org_id"] } }
       expect(yield* Effect.flip(verify({}, setting))).toEqual(

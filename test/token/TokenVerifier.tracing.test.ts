@@ -63,7 +63,7 @@ const recording = (spans: Array<{ name: string; attributes: Map<string, unknown>
   })
 
 describe("a verification", () => {
-  it.effect("is one span, with verdict, issuer, algorithm, key id and the outcome of the cache", () =>
+  it.effect("is one span, with decision, issuer, algorithm, key id and the outcome of the cache", () =>
     Effect.gen(function* () {
       const good = yield* mint()
       const tokens = [
@@ -78,8 +78,8 @@ describe("a verification", () => {
       const spans: Array<{ name: string; attributes: Map<string, unknown> }> = []
       const asked: Array<string | undefined> = []
       yield* verify(tokens, asked).pipe(Effect.withTracer(recording(spans)))
-      const told = (verdict: string, cache: "hit" | "miss", keyId = "es256") => ({
-        "oauth.decision": verdict,
+      const told = (decision: string, cache: "hit" | "miss", keyId = "es256") => ({
+        "oauth.decision": decision,
         "oauth.issuer": issuer,
         "oauth.signature_cache": cache,
         "oauth.algorithm": "ES256",

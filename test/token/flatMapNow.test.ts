@@ -2,10 +2,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import { andThen, isDone } from "../../src/token/flatMapNow.ts"
+import { flatMapNow, isSucceeded } from "../../src/token/flatMapNow.ts"
 import { TokenMissing } from "../../src/TokenError.ts"
 
-describe("isDone", () => {
+describe("isSucceeded", () => {
   it.each<[string, Effect.Effect<unknown, unknown>, boolean]>([
     ["a value", Effect.succeed(1), true],
     ["nothing", Effect.void, true],
@@ -15,19 +15,24 @@ describe("isDone", () => {
     ["a computation", Effect.sync(() => 1), false],
     ["an Either, which is no Exit", Either.right(1), false]
   ])("of %s is %s", (_, effect, done) => {
-    expect(isDone(effect)).toBe(done)
+    expect(isSucceeded(effect)).toBe(done)
   })
 })
 
-describe("andThen", () => {
-  it.effect.each<[string, Effect.Effect<number, string>, Exit.Exit<unknown, string>]>([
-    ["a value, at once", Effect.succeed(1), Exit.succeed([1, true])],
-    ["a computation, later", Effect.sync(() => 1), Exit.succeed([1, false])],
-    ["a failure, never", Effect.fail("no"), Exit.fail("no")],
-    ["an Either, later", Either.right(1), Exit.succeed([1, false])]
-  ])("runs the next after %s", ([, effect, expected]) =>
+describe("flatMapNow", () => {
+  it.effect.each<[string, Effect.Effect<number, string>, boolean, Exit.Exit<unknown, string>]>([
+    ["a value, at once", Effect.succeed(1), true, Exit.succeed(2)],
+    ["a computation, later", Effect.sync(() => 1), false, Exit.succeed(2)],
+    ["a failure, never", Effect.fail("no"), false, Exit.fail("no")],
+    ["an Either, later", Either.right(1), false, Exit.succeed(2)]
+  ])("runs the next after %s", ([, effect, atOnce, expected]) =>
     Effect.gen(function* () {
-      const next = andThen(effect, (value, atOnce) => Effect.succeed([value, atOnce]))
+      const given: Array<number> = []
+      const next = flatMapNow(effect, (value) => {
+        given.push(value)
+        return Effect.succeed(value + 1)
+      })
+      expect(given).toEqual(atOnce ? [1] : [])
       expect(yield* Effect.exit(next)).toEqual(expected)
     })
   )

@@ -31,7 +31,7 @@ const Auth = Layer.unwrapEffect(
 )
 
 /** What a door logs of a token and answers: the error, its encoded form and its challenge, as one text. */
-const refused = (claims: Overrides["claims"], scopes: ReadonlyArray<string> = []) =>
+const rejected = (claims: Overrides["claims"], scopes: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const logs = captureLogs()
     const token = Redacted.value(yield* mint({ claims }))
@@ -67,7 +67,7 @@ describe("the log line of a missing scope", () => {
     { claims: {}, line: start }
   ])("of a token with $claims is: $line", ({ claims, line }) =>
     Effect.gen(function* () {
-      const { answered, line: logged } = yield* refused({ scope: "other", ...claims })
+      const { answered, line: logged } = yield* rejected({ scope: "other", ...claims })
       expect(logged).toBe(line)
       expect(answered).not.toMatch(/permissions|role|groups|resource_access|user may do/)
     })
@@ -75,7 +75,7 @@ describe("the log line of a missing scope", () => {
 
   it.effect("names what an operation needs, and nothing that another scope implies", () =>
     Effect.gen(function* () {
-      const { answered, line } = yield* refused({ scope: "admin", permissions: ["read", "erase"] }, ["erase"])
+      const { answered, line } = yield* rejected({ scope: "admin", permissions: ["read", "erase"] }, ["erase"])
       expect(line).toBe(
         'WARN Request rejected: expected scopes "read", "erase", got "admin": the token has "erase" in permissions, which says what its user may do; it is not read as a scope'
       )

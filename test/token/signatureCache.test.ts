@@ -40,13 +40,13 @@ const verifierOf = (keys: Layer.Layer<KeySet.KeySet>, options?: Partial<TokenVer
 const verify = (token: Redacted.Redacted) =>
   Effect.flatMap(TokenVerifier.TokenVerifier, (verifier) => verifier.verify(Redacted.make(Redacted.value(token))))
 
-const verdict = (token: Redacted.Redacted) =>
+const decision = (token: Redacted.Redacted) =>
   Effect.match(verify(token), { onFailure: (error): string => error._tag, onSuccess: () => "accepted" })
 
 /** A token is kept from its second time on. */
 const remember = (token: Redacted.Redacted) =>
-  Effect.map(Effect.replicateEffect(verdict(token), 2), (verdicts) =>
-    expect(verdicts).toEqual(["accepted", "accepted"])
+  Effect.map(Effect.replicateEffect(decision(token), 2), (decisions) =>
+    expect(decisions).toEqual(["accepted", "accepted"])
   )
 
 const good = Effect.promise(() => keyFor("ES256"))
@@ -58,8 +58,11 @@ describe("the signature of a token that comes again", () => {
       const checked = (options?: Partial<TokenVerifier.JwtOptions>) =>
         Effect.gen(function* () {
           const { layer, state } = yield* keysOf(node, yield* good)
-          const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(token), 5), verifierOf(layer, options))
-          expect(verdicts).toEqual(Array(5).fill("accepted"))
+          const decisions = yield* Effect.provide(
+            Effect.replicateEffect(decision(token), 5),
+            verifierOf(layer, options)
+          )
+          expect(decisions).toEqual(Array(5).fill("accepted"))
           return state.checked
         })
       expect(yield* checked()).toBe(2)
@@ -77,11 +80,11 @@ describe("the signature of a token that comes again", () => {
       yield* Effect.gen(function* () {
         yield* remember(token)
         state.published = []
-        expect(yield* verdict(token)).toBe("KeyNotFound")
+        expect(yield* decision(token)).toBe("KeyNotFound")
         state.published = other.published
-        expect(yield* verdict(token)).toBe("SignatureInvalid")
+        expect(yield* decision(token)).toBe("SignatureInvalid")
         state.published = [first!]
-        expect(yield* verdict(token)).toBe("accepted")
+        expect(yield* decision(token)).toBe("accepted")
         expect(state.checked).toBe(3)
       }).pipe(Effect.provide(verifierOf(layer)))
     })
@@ -94,20 +97,20 @@ describe("the signature of a token that comes again", () => {
       yield* Effect.gen(function* () {
         yield* remember(token)
         yield* TestClock.adjust("329 seconds")
-        expect(yield* verdict(token)).toBe("accepted")
+        expect(yield* decision(token)).toBe("accepted")
         yield* TestClock.adjust("1 second")
-        expect([yield* verdict(token), state.checked]).toEqual(["Expired", 2])
-        expect([yield* verdict(token), state.checked]).toEqual(["Expired", 3])
+        expect([yield* decision(token), state.checked]).toEqual(["Expired", 2])
+        expect([yield* decision(token), state.checked]).toEqual(["Expired", 3])
       }).pipe(Effect.provide(verifierOf(layer)))
     })
   )
 
-  it.effect("is not remembered of a token that a check refuses", () =>
+  it.effect("is not remembered of a token that a check rejects", () =>
     Effect.gen(function* () {
       const { layer, state } = yield* keysOf(node, yield* good)
       const token = yield* mint({ claims: { scope: "other" } })
-      const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(token), 3), verifierOf(layer))
-      expect([verdicts, state.checked]).toEqual([["ScopeMissing", "ScopeMissing", "ScopeMissing"], 3])
+      const decisions = yield* Effect.provide(Effect.replicateEffect(decision(token), 3), verifierOf(layer))
+      expect([decisions, state.checked]).toEqual([["ScopeMissing", "ScopeMissing", "ScopeMissing"], 3])
     })
   )
 
@@ -125,14 +128,14 @@ describe("the signature of a token that comes again", () => {
       const token = yield* mint()
       yield* Effect.gen(function* () {
         if (remembered) yield* remember(token)
-        const waiting = yield* Effect.fork(verdict(token))
+        const waiting = yield* Effect.fork(decision(token))
         yield* TestClock.adjust("10 minutes")
         expect(yield* Fiber.join(waiting)).toBe("Expired")
       }).pipe(Effect.provide(verifierOf(slow)))
     })
   )
 
-  it.effect("is refused without a stack, and other errors keep theirs", () =>
+  it.effect("is rejected without a stack, and other errors keep theirs", () =>
     Effect.gen(function* () {
       const { layer } = yield* keysOf(node, yield* good)
       const token = yield* mint({ header: { kid: 1 } })
@@ -153,16 +156,16 @@ describe("the signature of a token that comes again", () => {
     Effect.gen(function* () {
       const { layer } = yield* keysOf(node, yield* good)
       const tokens = [yield* mint(), yield* mint({ header: { kid: 1 } })]
-      const verdicts = yield* Effect.acquireUseRelease(
+      const decisions = yield* Effect.acquireUseRelease(
         Effect.sync(() => {
           const before = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")!
           Object.defineProperty(Error, "stackTraceLimit", { writable: false })
           return before
         }),
-        () => Effect.forEach(tokens, verdict),
+        () => Effect.forEach(tokens, decision),
         (before) => Effect.sync(() => Object.defineProperty(Error, "stackTraceLimit", before))
       ).pipe(Effect.provide(verifierOf(layer)))
-      expect(verdicts).toEqual(["accepted", "TokenMalformed"])
+      expect(decisions).toEqual(["accepted", "TokenMalformed"])
     })
   )
 
@@ -176,7 +179,7 @@ describe("the signature of a token that comes again", () => {
         all: [...occurrences.values()].reduce((sum, one) => sum + one, 0)
       }))
       const before = yield* count
-      yield* Effect.provide(Effect.replicateEffect(verdict(token), 5), verifierOf(layer))
+      yield* Effect.provide(Effect.replicateEffect(decision(token), 5), verifierOf(layer))
       const { all, hit, miss } = yield* count
       expect([hit - before.hit, miss - before.miss, all - before.all]).toEqual([3, 2, 5])
     })
@@ -192,8 +195,8 @@ describe("the signature of a token that comes again", () => {
           findNow: () => state.published
         })
       )
-      const verdicts = yield* Effect.provide(Effect.replicateEffect(verdict(yield* mint()), 4), verifierOf(atHand))
-      expect(verdicts).toEqual(Array(4).fill("accepted"))
+      const decisions = yield* Effect.provide(Effect.replicateEffect(decision(yield* mint()), 4), verifierOf(atHand))
+      expect(decisions).toEqual(Array(4).fill("accepted"))
     })
   )
 
@@ -202,10 +205,10 @@ describe("the signature of a token that comes again", () => {
       const { layer } = yield* keysOf(web, yield* good)
       const token = yield* mint()
       yield* Effect.gen(function* () {
-        const interrupted = yield* Effect.fork(verdict(token))
+        const interrupted = yield* Effect.fork(decision(token))
         yield* Effect.yieldNow()
-        const verdicts = Effect.replicateEffect(verdict(token), 20, { concurrency: "unbounded" })
-        const running = yield* Effect.fork(verdicts)
+        const decisions = Effect.replicateEffect(decision(token), 20, { concurrency: "unbounded" })
+        const running = yield* Effect.fork(decisions)
         yield* Fiber.interrupt(interrupted)
         expect(new Set(yield* Fiber.join(running))).toEqual(new Set(["accepted"]))
       }).pipe(Effect.provide(verifierOf(layer)))
@@ -240,7 +243,7 @@ describe("the signature of a token that comes again", () => {
 
 type Writable<A> = { -readonly [Name in keyof A]: A[Name] }
 
-describe("every verdict", () => {
+describe("every decision", () => {
   const cases: ReadonlyArray<readonly [string, Overrides | string]> = [
     ["accepted", {}],
     ["accepted", { claims: { aud: [resource, "other"] } }],
@@ -281,8 +284,8 @@ describe("every verdict", () => {
           const { layer } = yield* keysOf(backend, yield* good)
           yield* Effect.gen(function* () {
             for (const order of [tokens, tokens, tokens, [...tokens].reverse()]) {
-              const verdicts = yield* Effect.forEach(order, ({ token }) => verdict(token))
-              expect(verdicts).toEqual(order === tokens ? expected : [...expected].reverse())
+              const decisions = yield* Effect.forEach(order, ({ token }) => decision(token))
+              expect(decisions).toEqual(order === tokens ? expected : [...expected].reverse())
             }
           }).pipe(Effect.provide(verifierOf(layer, options)))
         }

@@ -13,9 +13,11 @@ import {
   KeySet,
   ProtectedResource,
   ResourceServer,
+  TokenError,
   TokenVerifier
 } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 const issuer = "https://as.example"
@@ -95,9 +97,34 @@ export const claims = () => {
   // @ts-expect-error Type 'string' is not assignable
   TokenVerifier.layerJwt({ issuer, requiredClaims: "sub" })
 
-  // What tells an access token of AuthKit by its type is known.
+  // What marks an access token of AuthKit by its type is known.
   // @ts-expect-error 'acceptMissingType' does not exist
   AuthKit.layer({ authkitDomain: "app.authkit.app", baseUrl, acceptMissingType: false })
+}
+
+export const checks = () => {
+  const wrongTenant = new TokenError.ClaimInvalid({ claim: "tenant", reason: "is not acme" })
+  AuthKit.layer({
+    authkitDomain: "app.authkit.app",
+    baseUrl,
+    checks: [(claimed) => (claimed.claims["tenant"] === "acme" ? Effect.succeed(claimed) : wrongTenant)]
+  })
+  TokenVerifier.layerJwt({
+    issuer,
+    checks: [Check.rfc9068Claims, (claimed) => (claimed.scopes.has("a") ? Effect.succeed(claimed) : wrongTenant)]
+  })
+
+  // A check that answers a question accepts every token.
+  // @ts-expect-error Type 'boolean' is not assignable to type 'A'
+  TokenVerifier.layerJwt({ issuer, checks: [(claimed) => Effect.succeed(claimed.scopes.has("a"))] })
+
+  // A door knows no answer to another error.
+  // @ts-expect-error Type 'string' is not assignable
+  ResourceServer.layer({ issuer, baseUrl, checks: [() => Effect.fail("no")] })
+
+  // The option has the types of tokens that are accepted, and a check of them reads the header of a JWT.
+  // @ts-expect-error missing the following properties from type 'Jwt'
+  TokenVerifier.layerJwt({ issuer, checks: [Check.tokenType("at+jwt")] })
 }
 
 export const keys = () => {

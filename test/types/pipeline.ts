@@ -86,8 +86,8 @@ export const own = () => {
   class Revoked {
     readonly _tag = "Revoked"
   }
-  const revoked: Check.Check<Revoked> = (jwt) =>
-    jwt.claims["jti"] === "stolen" ? Effect.fail(new Revoked()) : Effect.succeed(jwt)
+  const revoked: Check.Check<Revoked> = (claimed) =>
+    claimed.claims["jti"] === "stolen" ? Effect.fail(new Revoked()) : Effect.succeed(claimed)
   const pipeline = short.pipe(Effect.flatMap(revoked))
   same<Tag<typeof pipeline>, Tag<typeof short> | "Revoked">("same")
 
