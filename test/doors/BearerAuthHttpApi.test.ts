@@ -12,7 +12,7 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuthHttpApi, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { AccessToken, BearerAuthHttpApi } from "effect-resource-server"
 import { ScopeMissing, type TokenError } from "effect-resource-server/TokenError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,10 +21,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
 import { doorContract } from "../support/doorContract.ts"
-import { issuer, mint, type Overrides, resource } from "../support/issuer.ts"
+import { mint, type Overrides, resource } from "../support/issuer.ts"
 import {
   challenge,
-  Keys,
+  authAt,
   missing,
   refused,
   refusedAs,
@@ -82,19 +82,6 @@ const Handlers = Layer.mergeAll(
   ),
   HttpApiBuilder.group(Api, "open", (handlers) => handlers.handle("health", () => Effect.succeed("well")))
 )
-
-const authAt = (path: string) =>
-  TokenVerifier.layerJwt({ issuer }).pipe(
-    Layer.provide(Keys),
-    Layer.provideMerge(
-      ProtectedResource.layer({
-        baseUrl: "https://api.example",
-        path,
-        authorizationServers: [issuer],
-        requiredScopes: ["mcp:tools"]
-      })
-    )
-  )
 
 const Guards = BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected, Admins)
 

@@ -3,7 +3,7 @@ import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { AccessToken, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
@@ -11,19 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { doorContract } from "../support/doorContract.ts"
-import { issuer, keyFor, mint } from "../support/issuer.ts"
+import { issuer, mint } from "../support/issuer.ts"
+import { Keys } from "../support/rejections.ts"
 import { get, serve } from "../support/server.ts"
 
 const authAt = (path: string) =>
   TokenVerifier.layerJwt({ issuer }).pipe(
-    Layer.provide(
-      Layer.unwrapEffect(
-        Effect.map(
-          Effect.promise(() => keyFor("ES256")),
-          ({ jwk }) => KeySet.layerLocal({ jwks: { keys: [jwk] } })
-        )
-      )
-    ),
+    Layer.provide(Keys),
     Layer.provideMerge(
       ProtectedResource.layer({ baseUrl: "https://api.example", path, authorizationServers: [issuer] })
     )

@@ -7,7 +7,7 @@ import * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, BearerAuth, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { AccessToken, BearerAuth } from "effect-resource-server"
 import * as BearerAuthRpc from "effect-resource-server/BearerAuthRpc"
 import { ScopeMissing, TokenMissing } from "effect-resource-server/TokenError"
 import * as Chunk from "effect/Chunk"
@@ -18,10 +18,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type AnyAuth, doorContract } from "../support/doorContract.ts"
-import { issuer, mint, type Overrides } from "../support/issuer.ts"
+import { mint, type Overrides } from "../support/issuer.ts"
 import {
   challenge,
-  Keys,
+  authAt,
   refused,
   refusedAs,
   refusedMissing,
@@ -55,19 +55,6 @@ const plain = {
 }
 
 const Handlers = Notes.toLayer({ ...plain, erase: () => Effect.succeed("erased") })
-
-const authAt = (path: string) =>
-  TokenVerifier.layerJwt({ issuer }).pipe(
-    Layer.provide(Keys),
-    Layer.provideMerge(
-      ProtectedResource.layer({
-        baseUrl: "https://api.example",
-        path,
-        authorizationServers: [issuer],
-        requiredScopes: ["mcp:tools"]
-      })
-    )
-  )
 
 const Guards = BearerAuthRpc.layer(BearerAuthRpc.Protected, Admins)
 const Routes = BearerAuthRpc.add(Notes)

@@ -13,21 +13,29 @@ import { generateKey, issuer, keyFor, mint, resource } from "./issuer.ts"
 /** Where the metadata is. */
 export const metadataUrl = "https://api.example/.well-known/oauth-protected-resource/mcp"
 
+/** A resource alone, by its path. */
+export const resourceAt = (path: string) =>
+  ProtectedResource.layer({
+    baseUrl: "https://api.example",
+    path,
+    authorizationServers: [issuer],
+    requiredScopes: ["mcp:tools"]
+  })
+
 /** The resource alone. */
-export const Resource = ProtectedResource.layer({
-  baseUrl: "https://api.example",
-  path: "/mcp",
-  authorizationServers: [issuer],
-  requiredScopes: ["mcp:tools"]
-})
+export const Resource = resourceAt("/mcp")
 
 /** The keys of the issuer. */
 export const Keys = Layer.unwrapEffect(
   Effect.promise(async () => KeySet.layerLocal({ jwks: { keys: [(await keyFor("ES256")).jwk] } }))
 )
 
+/** A resource and its verifier, by its path. */
+export const authAt = (path: string) =>
+  TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(resourceAt(path)))
+
 /** The resource and its verifier. */
-export const Auth = TokenVerifier.layerJwt({ issuer }).pipe(Layer.provide(Keys), Layer.provideMerge(Resource))
+export const Auth = authAt("/mcp")
 
 /** The same resource while the issuer is down. */
 export const AuthDown = TokenVerifier.layer(() =>
