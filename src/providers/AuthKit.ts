@@ -96,6 +96,7 @@ const ownOptions = {
   ...resourceOptions,
   acceptedAudiences: true,
   accessTokenClaims: true,
+  checks: true,
   clockTolerance: true,
   maxTokenLength: true,
   requiredClaims: true

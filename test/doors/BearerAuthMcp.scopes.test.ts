@@ -3,7 +3,7 @@ import * as McpServer from "@effect/ai/McpServer"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import { describe, expect, it } from "@effect/vitest"
-import { AccessToken, KeySet, ProtectedResource, TokenVerifier } from "effect-resource-server"
+import { AccessToken, ProtectedResource, TokenVerifier } from "effect-resource-server"
 import * as BearerAuthMcp from "effect-resource-server/BearerAuthMcp"
 import { ScopeMissing } from "effect-resource-server/TokenError"
 import * as Cause from "effect/Cause"
@@ -12,19 +12,12 @@ import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { issuer, keyFor, mint } from "../support/issuer.ts"
-import { body as bodyOf } from "../support/rejections.ts"
+import { issuer, mint } from "../support/issuer.ts"
+import { body as bodyOf, Keys } from "../support/rejections.ts"
 import { serve } from "../support/server.ts"
 
 const Auth = TokenVerifier.layerJwt({ issuer }).pipe(
-  Layer.provide(
-    Layer.unwrapEffect(
-      Effect.map(
-        Effect.promise(() => keyFor("ES256")),
-        ({ jwk }) => KeySet.layerLocal({ jwks: { keys: [jwk] } })
-      )
-    )
-  ),
+  Layer.provide(Keys),
   Layer.provideMerge(
     ProtectedResource.layer({
       baseUrl: "https://api.example",

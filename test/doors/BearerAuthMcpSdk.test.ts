@@ -11,21 +11,19 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import express from "express"
+import { doorContract } from "../support/doorContract.ts"
 import { mint, resource } from "../support/issuer.ts"
 import {
   Auth,
   AuthDown,
-  challenge,
   metadataUrl,
-  refusedAs,
   refusedMissing,
   refusedScopes,
-  refusedUnavailable,
   rejections,
   Resource,
   shown
 } from "../support/rejections.ts"
-import { capture, get, type Line, listen, raw } from "../support/server.ts"
+import { capture, get, type Line, listen } from "../support/server.ts"
 import { exchange, head } from "../support/socket.ts"
 
 const versions = [
@@ -54,6 +52,14 @@ const serve = <E>(
 
 const json = (response: Response) => Effect.promise(() => response.json())
 
+for (const { make, name } of versions) {
+  doorContract({
+    name,
+    serve: (auth) => serve(make, auth, (mcpAuth) => mcpAuth.requireBearerAuth()),
+    ask: { path: "/mcp" }
+  })
+}
+
 describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
   const own = (auth: V1.McpAuth) => auth.requireBearerAuth()
 
@@ -75,42 +81,6 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
           extra: { subject: "user-1", claims }
         }
       ])
-    })
-  )
-
-  it.scopedLive.each(rejections)(
-    "answers $tag with its status, whole challenge and body, and logs it once",
-    (expected) =>
-      Effect.gen(function* () {
-        const { lines, url } = yield* serve(make, Auth, own)
-        lines.length = 0
-        const response = yield* get(`${url}/mcp`, yield* expected.headers)
-        expect(yield* shown(response)).toEqual(refusedAs(expected))
-        expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
-      })
-  )
-
-  it.scopedLive("answers no token with a challenge that names no error, and several with 400", () =>
-    Effect.gen(function* () {
-      const { port, url } = yield* serve(make, Auth, own)
-      for (const headers of [{}, { authorization: "Basic dXNlcjpwYXNz" }]) {
-        expect(yield* shown(yield* get(`${url}/mcp`, headers))).toEqual(refusedMissing)
-      }
-      const { authorization } = Testing.bearer(yield* mint())
-      for (const first of [authorization, "Basic dXNlcjpwYXNz"]) {
-        expect(
-          yield* raw(port, "GET /mcp HTTP/1.1", `Authorization: ${first}`, `Authorization: ${authorization}`)
-        ).toEqual({ status: 400, challenge: challenge("invalid_request", "The Authorization header is malformed") })
-      }
-    })
-  )
-
-  it.scopedLive("answers an outage with 503 and Retry-After, and no challenge", () =>
-    Effect.gen(function* () {
-      const { lines, url } = yield* serve(make, AuthDown, own)
-      const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
-      expect(yield* shown(response)).toEqual(refusedUnavailable)
-      expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: the issuer is down" }])
     })
   )
 
@@ -181,14 +151,9 @@ describe.each(versions)("$name: its own requireBearerAuth", ({ make }) => {
     })
   )
 
-  it.scopedLive("answers without reading a body, and closes the connection that brings it", () =>
+  it.scopedLive("keeps the connection of a rejection that has no body to read", () =>
     Effect.gen(function* () {
       const { port } = yield* serve(make, Auth, own)
-      for (const framing of ["Content-Length: 500000000", "Transfer-Encoding: chunked"]) {
-        expect(yield* exchange(port, head("/mcp", framing))).toMatchObject([
-          { status: 401, headers: { connection: "close" } }
-        ])
-      }
       const [kept, next] = yield* exchange(port, head("/mcp"), head("/mcp", "Connection: close"))
       expect([kept?.headers["connection"], next?.status]).toEqual(["keep-alive", 401])
     })

@@ -4,21 +4,10 @@ import * as Testing from "effect-resource-server/Testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { listen } from "../../examples/web/listen.ts"
+import { doorContract } from "../support/doorContract.ts"
 import { issuer, mint, resource } from "../support/issuer.ts"
-import {
-  Auth,
-  AuthDown,
-  challenge,
-  metadataUrl,
-  refusedAs,
-  refusedMissing,
-  refusedScopes,
-  refusedUnavailable,
-  rejections,
-  Resource,
-  shown
-} from "../support/rejections.ts"
-import { capture, get, type Line, raw } from "../support/server.ts"
+import { Auth, metadataUrl, refusedScopes, Resource, shown } from "../support/rejections.ts"
+import { capture, get, type Line } from "../support/server.ts"
 
 /** Serves what a guard protects on a free port until the scope ends, with the log that the Layer's loggers get. */
 const serve = <E>(
@@ -44,6 +33,8 @@ const serve = <E>(
 
 const text = (response: Response) => Effect.promise(() => response.text())
 
+doorContract({ name: "BearerAuthWeb", serve, ask: { path: "/mcp" }, closes: false })
+
 describe("BearerAuthWeb.make", () => {
   it.scopedLive("calls the handler with the request and the verified token, and leaves its response alone", () =>
     Effect.gen(function* () {
@@ -58,66 +49,6 @@ describe("BearerAuthWeb.make", () => {
         ])
       }
       expect(lines.map(({ message }) => message)).toEqual([`Access tokens are accepted for aud=${resource}`])
-    })
-  )
-
-  it.scopedLive.each(rejections)(
-    "answers $tag with its status, whole challenge and body, and logs it once",
-    (expected) =>
-      Effect.gen(function* () {
-        const { lines, url } = yield* serve(Auth)
-        lines.length = 0
-        const response = yield* get(`${url}/mcp`, yield* expected.headers)
-        expect(yield* shown(response)).toEqual(refusedAs(expected))
-        expect(lines.map(({ annotations }) => annotations["error"])).toEqual([expected.tag])
-      })
-  )
-
-  it("is tested with every rejection", () => {
-    const apart = ["TokenMissing", "VerificationUnavailable"]
-    expect([...rejections.map(({ tag }) => tag), ...apart].sort()).toEqual(Object.keys(TokenError.answers).sort())
-  })
-
-  it.scopedLive("answers a request without a token with a challenge that names no error", () =>
-    Effect.gen(function* () {
-      const { lines, url } = yield* serve(Auth)
-      for (const headers of [{}, { authorization: "Basic dXNlcjpwYXNz" }]) {
-        const response = yield* get(`${url}/mcp`, headers)
-        expect(yield* shown(response)).toEqual(refusedMissing)
-      }
-      expect(lines.slice(1).map(({ annotations, level }) => [level, annotations["error"]])).toEqual([
-        ["DEBUG", "TokenMissing"],
-        ["DEBUG", "TokenMissing"]
-      ])
-    })
-  )
-
-  it.scopedLive("answers several tokens with 400", () =>
-    Effect.gen(function* () {
-      const { port } = yield* serve(Auth)
-      const { authorization } = Testing.bearer(yield* mint())
-      expect(
-        yield* raw(port, "GET /mcp HTTP/1.1", `Authorization: ${authorization}`, `Authorization: ${authorization}`)
-      ).toEqual({ status: 400, challenge: challenge("invalid_request", "The Authorization header is malformed") })
-    })
-  )
-
-  it.scopedLive("answers credentials of two schemes with 400", () =>
-    Effect.gen(function* () {
-      const { port } = yield* serve(Auth)
-      const { authorization } = Testing.bearer(yield* mint())
-      expect(
-        yield* raw(port, "GET /mcp HTTP/1.1", "Authorization: Basic eA==", `Authorization: ${authorization}`)
-      ).toEqual({ status: 400, challenge: challenge("invalid_request", "The Authorization header is malformed") })
-    })
-  )
-
-  it.scopedLive("answers an outage with 503 and Retry-After, and no challenge", () =>
-    Effect.gen(function* () {
-      const { lines, url } = yield* serve(AuthDown)
-      const response = yield* get(`${url}/mcp`, Testing.bearer(yield* mint()))
-      expect(yield* shown(response)).toEqual(refusedUnavailable)
-      expect(lines).toMatchObject([{ level: "ERROR", message: "Request rejected: the issuer is down" }])
     })
   )
 

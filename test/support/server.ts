@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { createServer, request, type RequestListener, type Server } from "node:http"
+import { createServer, type RequestListener, type Server } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 
 /** One line of a log. */
@@ -95,25 +95,3 @@ export const severalCredentials = (good: string): ReadonlyArray<ReadonlyArray<st
   [good, "Basic eA=="],
   ["Basic eA==", good]
 ]
-
-/** Posts a body with one `Authorization` line for each of these values. */
-export const postWith = (url: string, credentials: ReadonlyArray<string>, body: string) =>
-  Effect.promise(
-    () =>
-      new Promise<{ readonly status: number; readonly challenge: string | undefined; readonly text: string }>(
-        (resolve, reject) => {
-          const lines = credentials.flatMap((value) => ["Authorization", value])
-          const headers = ["Host", "127.0.0.1", "Content-Type", "application/json", ...lines]
-          request(url, { method: "POST", headers }, (response) => {
-            let text = ""
-            response.setEncoding("utf8")
-            response.on("data", (chunk: string) => (text += chunk))
-            response.on("end", () =>
-              resolve({ status: response.statusCode ?? 0, challenge: response.headers["www-authenticate"], text })
-            )
-          })
-            .on("error", reject)
-            .end(body)
-        }
-      )
-  )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { KeySet } from "effect-resource-server"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { guardedKeys } from "../../src/issuer/catchDefects.ts"
+import { catchDefects } from "../../src/issuer/catchDefects.ts"
 import { readHeader } from "../../src/token/jwsHeader.ts"
 import { verifyJws } from "../../src/token/verifyJws.ts"
 import { mint } from "../support/issuer.ts"
@@ -46,7 +46,7 @@ describe("verifyJws", () => {
       const findNow = () => {
         throw new Error("on purpose")
       }
-      const { header } = yield* verified(guardedKeys({ algorithms, find, findNow }), 5)
+      const { header } = yield* verified(catchDefects({ algorithms, find, findNow }), 5)
       expect(header.algorithm).toBe("ES256")
     })
   )
