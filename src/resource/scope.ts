@@ -16,7 +16,7 @@ export const scopeList = (option: string, scopes: unknown): read.Read<ReadonlyAr
     const other = list.find((scope) => !isScope(scope))
     if (other === undefined) return Either.right([...new Set(list)])
     const reason = isToken(other)
-      ? "is between client and authorization server, not ours to ask for"
+      ? "is between the client and the authorization server; a resource server must not ask for it"
       : "is not a scope (printable ASCII, no space, quote, backslash)"
     return Either.left(ConfigurationError.make(option, other, reason))
   })

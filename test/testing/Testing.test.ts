@@ -154,7 +154,12 @@ describe("the app of a user", () => {
   ).pipe(
     Layer.provide(BearerAuth.layer),
     Layer.provide(
-      ResourceServer.layer({ ...options, baseUrl: "https://api.example", path: "/mcp", requiredScopes: ["notes:read"] })
+      ResourceServer.layer({
+        issuer: options.issuer,
+        baseUrl: "https://api.example",
+        path: "/mcp",
+        requiredScopes: ["notes:read"]
+      })
     )
   )
 

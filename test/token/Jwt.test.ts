@@ -268,7 +268,10 @@ describe("verify", () => {
 
     it.effect("may break in ways of its own, which is an outage and nobody's bad token", () =>
       Effect.gen(function* () {
-        const outage = new TokenError.VerificationUnavailable({ reason: "the key set broke", retryAfter: 30 })
+        const outage = new TokenError.VerificationUnavailable({
+          reason: "the key set failed unexpectedly",
+          retryAfter: 30
+        })
         const throws = () => {
           throw new Error("on purpose")
         }

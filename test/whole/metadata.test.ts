@@ -134,7 +134,7 @@ describe("the metadata document", () => {
           ConfigurationError.make(
             "path",
             "/mcp",
-            "two resources on one router share /.well-known/oauth-protected-resource/mcp"
+            "is the path of another resource on this router: both need /.well-known/oauth-protected-resource/mcp"
           )
         )
       }
@@ -349,8 +349,8 @@ describe("an open route", () => {
 
 describe("a server that is not HttpLayerRouter", () => {
   const warning =
-    "WARN Nothing serves the metadata of https://api.example/mcp: clients that follow a challenge to " +
-    `${metadataUrl} get no answer. Wrap the app in ProtectedResource.metadataMiddleware`
+    "WARN Nothing serves the metadata of https://api.example/mcp, and clients that a challenge sends to " +
+    `${metadataUrl} do not find it. Wrap the app in ProtectedResource.metadataMiddleware`
 
   const built = <E, R>(layer: Layer.Layer<never, E, R>) =>
     Effect.gen(function* () {
