@@ -20,6 +20,7 @@ import { readHeader } from "./jwsHeader.ts"
 import { jwtOptions } from "./optionNames.ts"
 import * as pipeline from "./pipeline.ts"
 import * as policies from "./policy.ts"
+import type { PolicyOptions } from "./policy.ts"
 import type { Rejection } from "./rejection.ts"
 import * as SignatureCache from "./signatureCache.ts"
 import type { VerifiedToken } from "./verifiedToken.ts"
@@ -41,7 +42,7 @@ export class TokenVerifier extends Context.Tag("effect-resource-server/TokenVeri
 >() {}
 
 /** How JWTs are verified, and which of them are accepted. */
-export interface JwtOptions extends policies.PolicyOptions {
+export interface JwtOptions extends PolicyOptions {
   /**
    * How many tokens whose signature verified are remembered, so that it is not verified again. Every check runs each time. 0 turns
    * it off. Default: 1,000.

@@ -14,7 +14,7 @@ export const ownCheck =
     Effect.filterOrDie(
       Effect.suspend(() => {
         freezeClaims(claimed.claims)
-        return check(claimed)
+        return check(Object.freeze(claimed))
       }),
       (returned) => returned === claimed,
       () => new TypeError("A check of the option checks did not return what it was given")

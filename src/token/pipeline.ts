@@ -11,7 +11,7 @@ import type { Policy } from "./policy.ts"
 import type { Rejection } from "./rejection.ts"
 import type { SignatureCache } from "./signatureCache.ts"
 import type { VerifiedToken } from "./verifiedToken.ts"
-import { type Reader, verifyJws } from "./verifyJws.ts"
+import { type Reader, type VerifiedJws, verifyJws } from "./verifyJws.ts"
 import { withoutStackTraces } from "./withoutStackTraces.ts"
 
 /** A token whose signature verified, with the key that made it. It does not say whether the token is still good. */
@@ -39,22 +39,28 @@ export const make = (
   const claimChecks: ReadonlyArray<JwtCheck> = [policy.tokenType, ...policy.claimChecks]
   const checks = [...claimChecks, ...scopeChecks]
 
-  const verifyAnew = (token: string, clock: Clock.Clock, now: number): Decision =>
-    flatMapNow(verifyJws(token, reader, now), ({ claims, header, key }) => {
-      const { algorithm, keyId, type } = header
-      const jwt = { algorithm, keyId, type, claims, scopes: scopesOf(claims) }
-      // The pipeline may have waited for keys, so that the clock is read again.
-      return flatMapNow(inOrder(claimChecks, jwt, clock.unsafeCurrentTimeMillis()), () =>
-        flatMapNow(policy.accessToken(jwt), (accessToken) =>
-          flatMapNow(inOrder(scopeChecks, jwt, now), () => {
-            freezeClaims(claims)
-            Object.freeze(accessToken)
-            cache.add(token, () => ({ jwt, key, accessToken }))
-            return Effect.succeed(accessToken)
-          })
-        )
+  const check = ({ claims, header, key }: VerifiedJws, token: string, now: number): Decision => {
+    const { algorithm, keyId, type } = header
+    const jwt = { algorithm, keyId, type, claims, scopes: scopesOf(claims) }
+    return flatMapNow(inOrder(claimChecks, jwt, now), () =>
+      flatMapNow(policy.accessToken(jwt), (accessToken) =>
+        flatMapNow(inOrder(scopeChecks, jwt, now), () => {
+          freezeClaims(claims)
+          Object.freeze(accessToken)
+          cache.add(token, () => ({ jwt, key, accessToken }))
+          return Effect.succeed(accessToken)
+        })
       )
-    })
+    )
+  }
+
+  const verifyAnew = (token: string, clock: Clock.Clock, now: number): Decision => {
+    const verified = verifyJws(token, reader, now)
+    // After a wait for keys the clock is read again.
+    return isSucceeded(verified)
+      ? check(verified.value, token, now)
+      : Effect.flatMap(verified, (jws) => check(jws, token, clock.unsafeCurrentTimeMillis()))
+  }
 
   const recheck = (
     token: string,

@@ -2,7 +2,7 @@
  * Checks of the user's own: the option `checks` of a verifier.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { AuthKit, Check, KeySet, ProtectedResource, ResourceServer, TokenVerifier } from "effect-resource-server"
+import { AuthKit, type Check, KeySet, ProtectedResource, ResourceServer, TokenVerifier } from "effect-resource-server"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -144,9 +144,13 @@ describe("checks", () => {
     })
   )
 
-  it.effect("cannot change what the next request reads", () =>
+  it.effect.each<{ what: string; change: (claimed: Check.Claimed) => unknown }>([
+    { what: "a claim", change: ({ claims }) => Object.assign(claims, { sub: "root" }) },
+    { what: "a scope", change: ({ scopes }) => (scopes as Set<string>).add("admin") },
+    { what: "the set of scopes", change: (claimed) => Object.assign(claimed, { scopes: new Set(["admin"]) }) }
+  ])("cannot change $what, which the next request reads", ({ change }) =>
     Effect.gen(function* () {
-      const check: Own = (claimed) => Effect.sync(() => Object.assign(claimed.claims, { sub: "root" }) && claimed)
+      const check: Own = (claimed) => Effect.sync(() => (change(claimed), claimed))
       const defects = yield* Effect.gen(function* () {
         const token = yield* mint()
         return yield* Effect.replicateEffect(Effect.exit(verify(token)), 3)
@@ -174,7 +178,7 @@ describe("checks", () => {
     ...[false, undefined, Promise.resolve(true)].map((value) => ({
       what: `returns ${String(value)} and no effect`,
       check: () => value,
-      defect: expect.anything()
+      defect: expect.any(Error)
     }))
   ])("that $what is a defect of its request, each time, and accepts nothing", ({ check, defect }) =>
     Effect.gen(function* () {
