@@ -92,15 +92,12 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
 /** The resources of the middleware that was built here. */
 const resources = new WeakMap<object, string>()
 
-/** The resource whose procedures a request asks for: `add` notes it. */
-class AddedFor extends Context.Tag("effect-resource-server/BearerAuthRpc/AddedFor")<AddedFor, string>() {}
-
 /**
  * A call dies unless `add` of the door's own resource serves it. `@effect/rpc` looks for a procedure's middleware at each call and
  * not where it is served: there it cannot be seen that two resources share one.
  */
 const requireAddedFor = (resource: string): Effect.Effect<void> =>
-  Effect.flatMap(Effect.serviceOption(AddedFor), (added) => {
+  Effect.flatMap(Effect.serviceOption(adding.AddedFor), (added) => {
     if (Option.isNone(added)) {
       return Effect.die(
         ConfigurationError.make("BearerAuthRpc", resource, "protects procedures that BearerAuthRpc.add does not serve")
@@ -143,13 +140,9 @@ export const add = <Rpcs extends Rpc.Any>(
   adding.layer(
     { withoutBodies: true },
     Layer.unwrapEffect(
-      Effect.map(ProtectedResource, ({ path, resource }) =>
+      Effect.map(ProtectedResource, ({ path }) =>
         RpcServer.layerHttpRouter({ group, path, protocol: "http" }).pipe(
-          Layer.provide([
-            HttpLayerRouter.middleware(Effect.provideService(AddedFor, resource)).layer,
-            layerBounded(options),
-            serializationOfFew
-          ])
+          Layer.provide([adding.layerMark("BearerAuthRpc"), layerBounded(options), serializationOfFew])
         )
       )
     ),
