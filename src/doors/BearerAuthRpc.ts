@@ -11,7 +11,7 @@
  *   `HttpClient.filterStatusOk`.
  */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcMiddleware from "@effect/rpc/RpcMiddleware"

@@ -331,7 +331,11 @@ describe("an open route", () => {
       expect(
         yield* Effect.flip(serve(appOf(RpcGroup.make(isOpen).middleware(BearerAuthRpc.Protected) as never)))
       ).toEqual(
-        ConfigurationError.make("BearerAuthRpc", "POST /mcp whoami", "is annotated as Open, and a middleware protects it")
+        ConfigurationError.make(
+          "BearerAuthRpc",
+          "POST /mcp whoami",
+          "is annotated as Open, and a middleware protects it"
+        )
       )
       for (const value of ["false", "true", 1, {}]) {
         const group = RpcGroup.make(whoami.annotate(BearerAuthRpc.Open, value as never))
