@@ -56,7 +56,8 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
 
 /**
  * Verifies the tokens of the requests to what these tags are on. Always fresh: each resource's API meets that resource's
- * verifier. A constant that merges it with another Layer is built once; an API of a second resource that uses it fails when built.
+ * verifier. A constant that merges it with another Layer is built once; an API of a second resource that uses it fails when built. So is a
+ * constant of handlers that the platform's own functions serve for two resources: requests to the second one are answered 500.
  *
  * A rejection has the status of the table, the error as a JSON body, and the headers of every other door:
  * `WWW-Authenticate`, or `Retry-After`. A handler's own `ScopeMissing` is answered with 403 and a challenge that names its scopes
@@ -70,7 +71,15 @@ export class Protected extends Tag<Protected>()("effect-resource-server/BearerAu
 export const layer = <Selves extends readonly [unknown, ...Array<unknown>]>(
   ...tags: { readonly [Index in keyof Selves]: TagClass<Selves[Index], string> }
 ): Layer.Layer<Selves[number], ConfigurationError.ConfigurationError, ProtectedResource | TokenVerifier> =>
-  Layer.fresh(tags.map(layerOf).reduce((all, one) => Layer.merge(all, one)))
+  Layer.fresh(
+    Layer.merge(
+      tags.map(layerOf).reduce((all, one) => Layer.merge(all, one)),
+      marked
+    )
+  )
+
+/** One middleware, so that a route has it once, however many Layers stand around it. */
+const marked = Layer.fresh(adding.layerMark("BearerAuthHttpApi"))
 
 const layerOf = <Self>(tag: TagClass<Self, string>) =>
   Layer.effect(
@@ -79,7 +88,13 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
       const { resource } = yield* ProtectedResource
       const door = yield* authenticator.make({ scopes: tag.scopes })
       // Not the credentials that HttpApi decoded: it takes what follows seven characters, whatever the scheme.
-      const bearer = () => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => authenticate(door, request))
+      const bearer = () =>
+        Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest>) => {
+          const served = adding.servedFor(context)
+          return served !== undefined && served !== resource
+            ? Effect.die(adding.anotherResource("BearerAuthHttpApi", resource, served))
+            : authenticate(door, Context.get(context, HttpServerRequest.HttpServerRequest))
+        })
       return {
         // `HttpApiBuilder` reads it where it builds an endpoint, in the fiber that knows whose endpoint that is.
         get bearer() {
@@ -163,7 +178,7 @@ export const add = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.
     HttpLayerRouter.addHttpApi(api).pipe(
       Layer.provide(handlers),
       Layer.provide(routerBelowResource),
-      Layer.provide(layerBounded(options))
+      Layer.provide([layerBounded(options), marked])
     ),
     (doors) =>
       Effect.flatMap(ProtectedResource, (resource) =>

@@ -11,7 +11,7 @@
  *   `HttpClient.filterStatusOk`.
  */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
@@ -93,15 +93,12 @@ const layerOf = <Self>(tag: TagClass<Self, string>) =>
 /** The resources of the middleware that was built here. */
 const resources = new WeakMap<object, string>()
 
-/** The resource whose procedures a request calls. `add` provides it. */
-class AddedFor extends Context.Tag("effect-resource-server/BearerAuthRpc/AddedFor")<AddedFor, string>() {}
-
 /**
  * Dies unless `add` of the door's own resource serves the call. `@effect/rpc` looks up a procedure's middleware at each call,
  * where it cannot be seen that two resources share one.
  */
 const requireAddedFor = (resource: string): Effect.Effect<void> =>
-  Effect.flatMap(Effect.serviceOption(AddedFor), (added) => {
+  Effect.flatMap(Effect.serviceOption(adding.AddedFor), (added) => {
     if (Option.isNone(added)) {
       return Effect.die(
         ConfigurationError.make("BearerAuthRpc", resource, "protects procedures that BearerAuthRpc.add does not serve")
@@ -144,13 +141,9 @@ export const add = <Rpcs extends Rpc.Any>(
   adding.layer(
     { withoutBodies: true },
     Layer.unwrapEffect(
-      Effect.map(ProtectedResource, ({ path, resource }) =>
+      Effect.map(ProtectedResource, ({ path }) =>
         RpcServer.layerHttpRouter({ group, path, protocol: "http" }).pipe(
-          Layer.provide([
-            HttpLayerRouter.middleware(Effect.provideService(AddedFor, resource)).layer,
-            layerBounded(options),
-            serializationOfFew
-          ])
+          Layer.provide([adding.layerMark("BearerAuthRpc"), layerBounded(options), serializationOfFew])
         )
       )
     ),

@@ -3,6 +3,7 @@
  * learns to which resource a route belongs.
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -56,6 +57,34 @@ export const requireSameResource = (context: Context.Context<never>, name: strin
   const own = Context.getOption(context, ProtectedResource)
   if (Option.isSome(own) && own.value.resource !== resource) throw anotherResource(name, resource, own.value.resource)
 }
+
+/** The resource whose routes a request has reached. */
+export class AddedFor extends Context.Tag("effect-resource-server/doors/AddedFor")<AddedFor, string>() {}
+
+/**
+ * Marks the requests to the routes that the Layer is provided to with the current resource: a door behind the handler of a route
+ * cannot see otherwise which resource the route was added for. Fails when built as `putAround` does.
+ */
+export const layerMark = (name: string): Layer.Layer<never, never, ProtectedResource> =>
+  HttpLayerRouter.middleware(
+    Effect.map(
+      ProtectedResource,
+      ({ resource }) =>
+        <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) => {
+          requireSameResource(contextOfCurrentFiber(), name, resource)
+          return Effect.provideService(handler, AddedFor, resource)
+        }
+    )
+  ).layer
+
+/**
+ * The resource of the route that a request has reached: as `layerMark` says, or for routes of the platform's own functions, which
+ * have no mark, that of the request's context. There a server inside that of another resource is refused, too: it uses `add`.
+ */
+export const servedFor = (context: Context.Context<never>): string | undefined =>
+  Option.getOrElse(Context.getOption(context, AddedFor), () =>
+    Option.getOrUndefined(Option.map(Context.getOption(context, ProtectedResource), ({ resource }) => resource))
+  )
 
 /** The context of the fiber that is running, for code that Effect calls as a plain function. */
 export const contextOfCurrentFiber = (): Context.Context<never> =>

@@ -267,6 +267,88 @@ describe("a platform's own function", () => {
     })
   )
 
+  /** `HttpLayerRouter.addHttpApi` below a router of each resource's path, and what stands around it. */
+  const mounted = (handlers: AnyLayer, around: () => AnyLayer): Door => ({
+    name: "",
+    door: any(Layer.empty),
+    routes: (path) =>
+      any(
+        HttpLayerRouter.addHttpApi(Api).pipe(
+          Layer.provide(handlers),
+          Layer.provide(around()),
+          Layer.provide(
+            Layer.effect(
+              HttpLayerRouter.HttpRouter,
+              Effect.map(HttpLayerRouter.HttpRouter, (router) => router.prefixed(path))
+            )
+          )
+        )
+      ),
+    ask: get("/whoami")
+  })
+  const Door = () => any(BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected))
+  const elsewhere = [
+    ["200", "401"],
+    ["500", "500"]
+  ]
+
+  it.scopedLive("HttpLayerRouter.addHttpApi answers 500 where handlers that are built once have another's door", () =>
+    Effect.gen(function* () {
+      const handlers = any(handlersOf(Api))
+      const own = mounted(handlers, Door)
+      expect(
+        yield* outcome(
+          own,
+          appOf(own, () => own.door)
+        )
+      ).toEqual(elsewhere)
+      const inside = mounted(any(Layer.provide(handlers, Door())), () => any(Layer.empty))
+      expect(
+        yield* outcome(
+          inside,
+          appOf(inside, () => inside.door)
+        )
+      ).toEqual(elsewhere)
+      const shared = any(Layer.merge(Door(), Database))
+      const both = mounted(handlers, () => shared)
+      expect(
+        String(
+          yield* outcome(
+            both,
+            appOf(both, () => both.door)
+          )
+        )
+      ).toMatch(/BearerAuthHttpApi "https.*protects what/)
+    })
+  )
+
+  it.scopedLive("HttpApiBuilder.serve answers 500 where handlers that are built once have another's door", () =>
+    Effect.gen(function* () {
+      const handlers = any(Layer.provide(handlersOf(Api), Door()))
+      const urls = new Map<Path, string>()
+      const serverAt = (path: Path) =>
+        any(
+          Layer.merge(
+            HttpApiBuilder.serve().pipe(Layer.provide(HttpApiBuilder.api(Api)), Layer.provide(handlers)),
+            Layer.effectDiscard(
+              HttpServer.addressWith((address) =>
+                Effect.sync(() =>
+                  urls.set(path, `http://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}/whoami`)
+                )
+              )
+            )
+          ).pipe(
+            Layer.provide(authAt(path)),
+            Layer.provide(Layer.fresh(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })))
+          )
+        )
+      yield* Layer.build(Layer.provideMerge(serverAt("/b"), serverAt("/a")))
+      const token = yield* mint({ claims: { aud: "https://api.example/a" } })
+      const statusOf = (path: Path) => get("")(urls.get(path) ?? "", "" as Path, token)
+      expect([yield* statusOf("/a"), yield* statusOf("/b")]).toEqual(["200", "500"])
+    })
+  )
+
   it.scopedLive("HttpApiBuilder.serve fails when built for an API whose door is another resource's", () =>
     Effect.gen(function* () {
       const serverAt = (path: Path) =>
@@ -311,6 +393,35 @@ describe("a platform's own function", () => {
 })
 
 describe("a server inside a resource", () => {
+  it.scopedLive("is not taken for the resource of an API whose door stands around it", () =>
+    Effect.gen(function* () {
+      const around = BearerAuthHttpApi.layer(BearerAuthHttpApi.Protected)
+      const apis = [
+        BearerAuthHttpApi.add(Api, handlersOf(Api)).pipe(Layer.provide(around)),
+        HttpLayerRouter.addHttpApi(Api).pipe(Layer.provide(handlersOf(Api)), Layer.provide(around))
+      ]
+      for (const [api, path] of [
+        [apis[0], "/b/whoami"],
+        [apis[1], "/whoami"]
+      ] as const) {
+        const server = HttpLayerRouter.serve(any(api!.pipe(Layer.provide(authAt("/b")) as never)), {
+          disableLogger: true,
+          disableListenLog: true
+        }).pipe(
+          Layer.provide(authAt("/a")),
+          Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+        )
+        const { address } = Context.get(yield* Layer.build(server), HttpServer.HttpServer)
+        const url = `http://127.0.0.1:${address._tag === "TcpAddress" ? address.port : 0}${path}`
+        const statusOf = (aud: Path) =>
+          Effect.flatMap(mint({ claims: { aud: `https://api.example${aud}` } }), (token) =>
+            get("")(url, "" as Path, token)
+          )
+        expect([yield* statusOf("/a"), yield* statusOf("/b")]).toEqual(["401", "200"])
+      }
+    })
+  )
+
   it.scopedLive("is compared by what adds a route, and not by the server that a request comes from", () =>
     Effect.gen(function* () {
       const inner = BearerAuth.add("GET", "/", text).pipe(Layer.provide(BearerAuth.layer), Layer.provide(authAt("/b")))
