@@ -14,6 +14,7 @@ import { printable, printableClaim } from "../printable.ts"
 import * as refreshing from "./refreshing.ts"
 import * as wellKnown from "../resource/wellKnown.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
+import { parseUrl } from "../url.ts"
 
 /** The URLs of an issuer's metadata, in the order in which they are tried: RFC 8414 section 3.1, then OpenID Connect Discovery. */
 export const metadataUrls = (issuer: string): readonly [string, ...Array<string>] => {
@@ -41,7 +42,7 @@ export const discover = (
   required: ReadonlyArray<string> = ["jwks_uri"]
 ): Effect.Effect<Document, FetchFailure> => {
   const name = printable(issuer)
-  if (!URL.canParse(issuer)) return Effect.fail({ reason: `the issuer "${name}" is not a URL` })
+  if (parseUrl(issuer) === undefined) return Effect.fail({ reason: `the issuer "${name}" is not a URL` })
   const ask = (url: string) =>
     Effect.flatMap(fetchJson(client, url, "application/json"), (document): Effect.Effect<Document, FetchFailure> => {
       const problem = problemOf(document.body, issuer, required)

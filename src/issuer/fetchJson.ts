@@ -10,6 +10,7 @@ import { isSecure } from "../resource/ResourceUrl.ts"
 import { answeredElsewhere } from "./answeredElsewhere.ts"
 import { parseObject } from "../json.ts"
 import { printable } from "../printable.ts"
+import { parseUrl } from "../url.ts"
 
 /** Why a document could not be fetched, in words that are safe to log, and how long the server asks to wait (`Retry-After`). */
 export interface FetchFailure {
@@ -44,7 +45,8 @@ export const fetchJson = (
 ): Effect.Effect<Document, FetchFailure> => {
   const fail: Fail = (what, retryAfterMillis) =>
     Effect.fail({ reason: `${printable(url)} ${what}`, ...(retryAfterMillis !== undefined && { retryAfterMillis }) })
-  if (!URL.canParse(url) || !isSecure(new URL(url))) return fail("is not an https URL")
+  const parsed = parseUrl(url)
+  if (parsed === undefined || !isSecure(parsed)) return fail("is not an https URL")
   return HttpClient.withTracerPropagation(client, false)
     .get(url, { headers: { accept } })
     .pipe(
@@ -142,8 +144,10 @@ const withoutRedirects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
   )
 
 /** Where a redirect leads that is not followed. Only the host is shown, because the rest may hold secrets. */
-const leadingTo = (location: string | undefined, url: string): string =>
-  location !== undefined && URL.canParse(location, url) ? ` (to ${printable(new URL(location, url).host)})` : ""
+const leadingTo = (location: string | undefined, url: string): string => {
+  const target = location === undefined ? undefined : parseUrl(location, url)
+  return target === undefined ? "" : ` (to ${printable(target.host)})`
+}
 
 const maxAge = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
   const cacheControl = response.headers["cache-control"] ?? ""

@@ -1,5 +1,6 @@
 import { isLoopback } from "../resource/ResourceUrl.ts"
 import { printable } from "../printable.ts"
+import { parseUrl } from "../url.ts"
 import { isPublicHost } from "./publicHost.ts"
 
 /**
@@ -13,8 +14,9 @@ import { isPublicHost } from "./publicHost.ts"
 export const jwksUriProblem = (uri: string, issuer: string): string | undefined => {
   // The URL parser would remove or rewrite these characters.
   if (/[\s\p{C}\\]/u.test(uri)) return "has white space, control characters or a backslash"
-  if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri)) return "is not an absolute https:// URL"
-  const { host, hostname, protocol } = new URL(uri)
+  const parsed = parseUrl(uri)
+  if (!/^https?:\/\/[^/]/i.test(uri) || parsed === undefined) return "is not an absolute https:// URL"
+  const { host, hostname, protocol } = parsed
   const own = new URL(issuer)
   const bothLoopback = isLoopback(hostname) && isLoopback(own.hostname)
   const at = `(host ${printable(host)})`

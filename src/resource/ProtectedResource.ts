@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import { fromConfig } from "../fromConfig.ts"
 import * as published from "./published.ts"
+import { parseUrl } from "../url.ts"
 import * as read from "../options.ts"
 import { resourceOptions } from "./optionNames.ts"
 import { scopeList } from "./scope.ts"
@@ -174,6 +175,6 @@ export const metadataMiddleware: Effect.Effect<
 })
 
 const documentationUrl = (value: unknown) =>
-  typeof value === "string" && URL.canParse(value) && /^https?:/i.test(value)
+  typeof value === "string" && parseUrl(value) !== undefined && /^https?:/i.test(value)
     ? Effect.void
     : ConfigurationError.make("resourceDocumentation", value, "is not an absolute http(s) URL")

@@ -4,6 +4,7 @@
 import * as Either from "effect/Either"
 import * as ConfigurationError from "../ConfigurationError.ts"
 import * as read from "../options.ts"
+import { parseUrl } from "../url.ts"
 
 /** The URL of a resource, and what is derived from it alone. */
 export interface ResourceUrl {
@@ -63,8 +64,8 @@ const parseText = (option: string, value: string): read.Read<URL> => {
   // The URL parser would remove or rewrite these characters, and then the URL would not equal the string in a token.
   if (/[^\x21-\x7e\u00a1-\uffff]|\\/.test(value)) return wrong("has white space, control characters or a backslash")
   if (!/^https?:\/\/[^/]/i.test(value)) return wrong("is not an absolute https:// URL")
-  if (!URL.canParse(value)) return wrong("is not a valid URL")
-  const url = new URL(value)
+  const url = parseUrl(value)
+  if (url === undefined) return wrong("is not a valid URL")
   if (/^[^/]*\/\/[^/?#]*@/.test(value)) return wrong("must not have user info")
   if (value.includes("?")) return wrong("must not have a query")
   if (value.includes("#")) return wrong("must not have a fragment")

@@ -1,4 +1,5 @@
 import { isLoopback } from "../resource/ResourceUrl.ts"
+import { parseUrl } from "../url.ts"
 
 /** Why two identifiers that should be equal are not, if the cause is a well-known one. */
 export const mismatchHint = (expected: ReadonlyArray<string>, actual: ReadonlyArray<string>): string | undefined => {
@@ -22,13 +23,13 @@ export const audienceHint = (expected: ReadonlyArray<string>, actual: ReadonlyAr
 const notIndicated =
   "either the client sent no resource parameter, or the URL is not registered as a resource indicator at the authorization server"
 
-const isUrl = (text: string): boolean => URL.canParse(text)
+const isUrl = (text: string): boolean => parseUrl(text) !== undefined
 
 /** The parts in which two URLs of one host differ, or `undefined` if they differ by too much for a slip. */
 const differ = (expected: string, actual: string): ReadonlyArray<string> | undefined => {
-  if (expected === actual || !URL.canParse(expected) || !URL.canParse(actual)) return undefined
-  const one = new URL(expected)
-  const other = new URL(actual)
+  const one = parseUrl(expected)
+  const other = parseUrl(actual)
+  if (expected === actual || one === undefined || other === undefined) return undefined
   const sameHost = one.hostname === other.hostname
   if (!sameHost && !(isLoopback(one.hostname) && isLoopback(other.hostname))) return undefined
   const differences = [

@@ -46,6 +46,7 @@ describe("npm run lint", () => {
     ["eslint(no-console)", 'console.log("token")'],
     ["eslint(no-restricted-properties)", "export const now = () => Date.now()"],
     ["eslint(no-restricted-properties)", "export const chance = () => Math.random()"],
+    ["eslint(no-restricted-properties)", "export const is = (text: string) => URL.canParse(text)"],
     ["eslint(no-restricted-globals)", 'export const home = process.env["HOME"]'],
     ["eslint(eqeqeq)", "export const f = (x: string, y: string) => x == y"],
     ["eslint(no-unused-vars)", "const left = 1"],
