@@ -7,10 +7,10 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
+import { contextOfCurrentFiber } from "../fiber.ts"
 import * as read from "../options.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import { isDeclaredTwice } from "../resource/wellKnown.ts"
@@ -85,10 +85,6 @@ export const servedFor = (context: Context.Context<never>): string | undefined =
   Option.getOrElse(Context.getOption(context, AddedFor), () =>
     Option.getOrUndefined(Option.map(Context.getOption(context, ProtectedResource), ({ resource }) => resource))
   )
-
-/** The context of the fiber that is running, for code that Effect calls as a plain function. */
-export const contextOfCurrentFiber = (): Context.Context<never> =>
-  Option.match(Fiber.getCurrentFiber(), { onNone: () => Context.empty(), onSome: (fiber) => fiber.currentContext })
 
 /** A door of one resource stands before what belongs to another. */
 export const anotherResource = (name: string, resource: string, own: string): ConfigurationError.ConfigurationError =>

@@ -2,8 +2,8 @@
  * The log lines of a door: one for each rejection, and at Debug one for each accepted token.
  */
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
+import { minimumLogLevelOf } from "../fiber.ts"
 import { isHarmless, printable, printableClaims } from "../printable.ts"
 import type { AccessToken } from "../token/AccessToken.ts"
 import { noteOf } from "../token/scopeMissing.ts"
@@ -29,7 +29,7 @@ export const rejected = (
 /** Logs an accepted token. The line is at Debug because it names people, and costs nothing where Debug is not logged. */
 export const accepted = (token: AccessToken["Type"], request: Incoming): Effect.Effect<void> =>
   Effect.withFiberRuntime((fiber) =>
-    LogLevel.greaterThan(fiber.getFiberRef(FiberRef.currentMinimumLogLevel), LogLevel.Debug)
+    LogLevel.greaterThan(minimumLogLevelOf(fiber), LogLevel.Debug)
       ? Effect.void
       : Effect.annotateLogs(Effect.logDebug("Token accepted"), { ...describe(token), ...requestId(request) })
   )
