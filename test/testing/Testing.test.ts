@@ -152,7 +152,12 @@ describe("an app of one's own", () => {
   ).pipe(
     Layer.provide(BearerAuth.layer),
     Layer.provide(
-      ResourceServer.layer({ ...options, baseUrl: "https://api.example", path: "/mcp", requiredScopes: ["notes:read"] })
+      ResourceServer.layer({
+        issuer: options.issuer,
+        baseUrl: "https://api.example",
+        path: "/mcp",
+        requiredScopes: ["notes:read"]
+      })
     )
   )
 
