@@ -16,7 +16,7 @@ import { callToolV2 } from "../support/sdkV2.ts"
 const run = (file: string, env: Readonly<Record<string, string>>, args: ReadonlyArray<string> = []) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn("node_modules/.bin/tsx", [file, ...args], {
+      const child = spawn("node_modules/.bin/tsx", ["-C", "effect-resource-server", file, ...args], {
         env: { ...process.env, ...env, NO_COLOR: "1" },
         detached: true
       })
