@@ -58,7 +58,7 @@ export type Middleware = (
 export interface McpAuth {
   /** The resource's own path: where to mount the server. */
   readonly path: `/${string}`
-  /** The SDK's `OAuthTokenVerifier`: the library's verdicts, in the SDK's errors. */
+  /** The SDK's `OAuthTokenVerifier`: the library's decisions, as the SDK's errors. */
   readonly verifier: { readonly verifyAccessToken: (token: string) => Promise<AuthInfo> }
   /** For the SDK's own `requireBearerAuth`, which takes it from here by this name. */
   readonly resourceMetadataUrl: string
