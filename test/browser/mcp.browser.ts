@@ -67,6 +67,18 @@ const shown = (exchanges: ReadonlyArray<Exchange>, origin: string) => [
   )
 ]
 
+/** What a page reads of a rejection: the headers of the challenge, and a JSON body. */
+const rejected = (status: number, headers: Readonly<Record<string, string>>, body: object) => ({
+  status,
+  headers: {
+    "cache-control": "no-store",
+    "content-length": String(JSON.stringify(body).length),
+    "content-type": "application/json",
+    ...headers
+  },
+  body: JSON.stringify(body)
+})
+
 describe("a page of another origin", () => {
   it.scopedLive("finds its way from the challenge to an answer, and reads what a token lacks", () =>
     Effect.gen(function* () {
@@ -75,13 +87,15 @@ describe("a page of another origin", () => {
       expect(new URL(resource).origin).not.toBe(page.origin)
 
       const challenge = `Bearer resource_metadata="${metadata}", scope="mcp:tools"`
-      const refused = yield* page.fetch(call(resource))
-      expect(refused).toEqual({
-        status: 401,
-        headers: { "cache-control": "no-store", "www-authenticate": challenge },
-        body: ""
-      })
-      const [, found = ""] = /resource_metadata="([^"]*)"/.exec(refused.headers?.["www-authenticate"] ?? "") ?? []
+      const missing = yield* page.fetch(call(resource))
+      expect(missing).toEqual(
+        rejected(
+          401,
+          { "www-authenticate": challenge },
+          { error_description: "The request carries no access token", resource_metadata: metadata }
+        )
+      )
+      const [, found = ""] = /resource_metadata="([^"]*)"/.exec(missing.headers?.["www-authenticate"] ?? "") ?? []
       const document = yield* page.fetch({ url: found, method: "GET", headers: version })
       expect({ ...document, body: JSON.parse(document.body ?? "") as unknown }).toEqual({
         status: 200,
@@ -102,14 +116,14 @@ describe("a page of another origin", () => {
         headers: { "content-length": "20", "content-type": "application/json" },
         body: '{"subject":"user-1"}'
       })
-      expect(yield* page.fetch(call(resource, yield* token("mail")))).toEqual({
-        status: 403,
-        headers: {
-          "cache-control": "no-store",
-          "www-authenticate": `${challenge}, error="insufficient_scope", error_description="The access token lacks a required scope"`
-        },
-        body: ""
-      })
+      const description = "The access token lacks a required scope"
+      expect(yield* page.fetch(call(resource, yield* token("mail")))).toEqual(
+        rejected(
+          403,
+          { "www-authenticate": `${challenge}, error="insufficient_scope", error_description="${description}"` },
+          { error: "insufficient_scope", error_description: description, resource_metadata: metadata }
+        )
+      )
 
       expect(shown(exchanges, page.origin)).toEqual([
         "OPTIONS /mcp (content-type,mcp-protocol-version) -> 204",
@@ -128,28 +142,30 @@ describe("a page of another origin", () => {
     })
   )
 
-  it.scopedLive("reads when to come back while nobody's token can be verified", () =>
+  it.scopedLive("reads when to come back while no token can be verified", () =>
     Effect.gen(function* () {
       const app = Layer.merge(
         protectedBy(() => "refuse"),
         Cors
       )
       const { page, resource, token } = yield* setUp(app)
-      expect(yield* page.fetch(call(resource, yield* token("mcp:tools")))).toEqual({
-        status: 503,
-        headers: { "cache-control": "no-store", "retry-after": "30" },
-        body: ""
-      })
+      expect(yield* page.fetch(call(resource, yield* token("mcp:tools")))).toEqual(
+        rejected(
+          503,
+          { "retry-after": "1" },
+          { error: "temporarily_unavailable", error_description: "The access token cannot be verified now" }
+        )
+      )
     })
   )
 
   it.scopedLive("reads nothing but the metadata of a server without HttpLayerRouter.cors()", () =>
     Effect.gen(function* () {
       const { exchanges, metadata, page, resource } = yield* setUp(protectedBy(published))
-      const rejected = { rejected: "TypeError: Failed to fetch" }
-      expect(yield* page.fetch(call(resource))).toEqual(rejected)
+      const hidden = { rejected: "TypeError: Failed to fetch" }
+      expect(yield* page.fetch(call(resource))).toEqual(hidden)
       // No preflight for this one: it is sent, and its answer is kept from the script.
-      expect(yield* page.fetch({ url: resource, method: "POST", headers: {} })).toEqual(rejected)
+      expect(yield* page.fetch({ url: resource, method: "POST", headers: {} })).toEqual(hidden)
       expect(yield* page.fetch({ url: metadata, method: "GET", headers: version })).toMatchObject({
         status: 200,
         body: expect.stringContaining(resource)
