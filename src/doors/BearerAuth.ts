@@ -5,9 +5,13 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as ConfigurationError from "../ConfigurationError.ts"
+import { contextOf } from "../fiber.ts"
 import { ProtectedResource } from "../resource/ProtectedResource.ts"
 import * as published from "../resource/published.ts"
 import { someScopes } from "../resource/scope.ts"
@@ -18,6 +22,7 @@ import { type Authenticator, make, type Options } from "./authenticator.ts"
 import * as boundRoute from "./boundRoute.ts"
 import { incoming, isPreflight } from "./request.ts"
 import { beforeResponse, respond, respondWithoutBody } from "./response.ts"
+import { runInContext } from "./runInContext.ts"
 import { scopeMissingOf } from "./scopeMissingResponse.ts"
 
 export { type Authenticator, make, type Options } from "./authenticator.ts"
@@ -44,7 +49,9 @@ export const middleware = (options?: Options) =>
         // The types of the router do not know routes that a door leaves alone; such a route reads no token.
         if (open) return handler as Effect.Effect<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>
         const answer = withoutBodies ? respondWithoutBody : respond
-        return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        return Effect.withFiberRuntime<HttpServerResponse.HttpServerResponse, HttpLayerRouter.unhandled>((fiber) => {
+          const context = contextOf(fiber)
+          const request = Context.unsafeGet(context, HttpServerRequest.HttpServerRequest)
           if (isPreflight(request)) return Effect.succeed(HttpServerResponse.empty({ status: 204 }))
           const asked = incoming(request)
           return Effect.matchEffect(door.authenticate(asked), {
@@ -52,10 +59,19 @@ export const middleware = (options?: Options) =>
             onSuccess: (verified) => {
               // A copy: what its handler lacks is noted beside it, and requests that send the same token share a token.
               const accessToken = answersErrors ? { ...verified } : verified
-              const handled = Effect.provideService(handler, AccessToken, accessToken).pipe(
-                Effect.catchIf(isScopeMissing, (error) =>
-                  Effect.flatMap(door.challengeHandler(error, asked), (challenge) => answer(challenge, request))
-                )
+              const handled = runInContext(
+                handler,
+                context,
+                // One copy of the context; `Context.add` would make two.
+                Context.unsafeMake(new Map(context.unsafeMap).set(AccessToken.key, accessToken)),
+                (cause) => {
+                  const error = Cause.failureOption(cause)
+                  return Option.isSome(error) && error.value instanceof ScopeMissing
+                    ? Effect.flatMap(door.challengeHandler(error.value, asked), (challenge) =>
+                        answer(challenge, request)
+                      )
+                    : Effect.failCause(cause as Cause.Cause<HttpLayerRouter.unhandled>)
+                }
               )
               return answersErrors ? Effect.flatMap(handled, challengeResponse(door, request, accessToken)) : handled
             }
@@ -76,8 +92,6 @@ const challengeResponse =
           Effect.as(beforeResponse(request, headers), response)
         )
   }
-
-const isScopeMissing = (error: unknown): error is ScopeMissing => error instanceof ScopeMissing
 
 /**
  * Protects the routes it is provided to. Always fresh: each resource's routes meet that resource's verifier.
