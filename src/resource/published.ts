@@ -42,12 +42,10 @@ export const elsewhere = (
   served.add(resource)
   const document = Effect.succeed(wellKnown.document(resource.metadata))
   // The app has only this resource, so that the well-known URL without a path is for it, too.
-  const places = [new URL(resource.metadataUrl).pathname, `/.well-known/${name}`].map(withoutTrailingSlash)
+  const places = [new URL(resource.metadataUrl).pathname, `/.well-known/${name}`].map(wellKnown.withoutTrailingSlash)
   return (method, pathname) =>
-    places.includes(withoutTrailingSlash(pathname)) ? wellKnown.answer(method, document) : undefined
+    places.includes(wellKnown.withoutTrailingSlash(pathname)) ? wellKnown.answer(method, document) : undefined
 }
-
-const withoutTrailingSlash = (pathname: string): string => pathname.replace(/\/$/, "")
 
 /**
  * Serves the metadata of a door's resource if the door knows the router. Otherwise a warning says what to do if nothing serves

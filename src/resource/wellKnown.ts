@@ -69,7 +69,7 @@ const documentsOf = (router: HttpLayerRouter.HttpRouter, name: string): Document
 }
 
 /** Routers ignore a slash at the end of a path. */
-const withoutTrailingSlash = (pathname: string) => pathname.replace(/\/$/, "") as `/${string}` | ""
+export const withoutTrailingSlash = (pathname: string) => pathname.replace(/\/$/, "") as `/${string}` | ""
 
 /** The document of a resource without a path, or the only document. */
 const atRoot = (documents: Documents): Respond => {
